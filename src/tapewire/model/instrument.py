@@ -1,0 +1,105 @@
+"""The tradable thing with its rules, and the record that reports changes of those rules."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from tapewire.model.record import UNSET, Maybe, Record, Wire
+from tapewire.model.words import Exchange, TradingStatus
+
+__all__ = ["Instrument", "InstrumentKind", "InstrumentUpdate"]
+
+
+class InstrumentKind(StrEnum):
+    SHARE = "share"
+    FUTURE = "future"
+    CURRENCY = "currency"
+    BOND = "bond"
+    OPTION = "option"
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+    """A tradable instrument. Inside the exchange its prices are whole ticks and its quantities whole lots.
+
+    ``price_band_ticks`` are the lowest and the highest price an order may carry.
+    """
+
+    symbol: str
+    exchange: Exchange
+    board: str
+    kind: InstrumentKind
+    short_name: str
+    description: str
+    #: Kind in the broker's code: ``CS``, ``PS``, ``CORP``, … or a text.
+    type_code: str
+    currency: str
+    lot_size: int
+    #: Smallest step of the price, in the quoted unit.
+    tick_size: Decimal
+    face_value: Decimal
+    prev_close_ticks: int
+    price_band_ticks: tuple[int, int]
+    #: Collateral for a contract; derivatives only.
+    margin_buy: Decimal | None = None
+    margin_sell: Decimal | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Exchange, symbol and board: what tells this instrument from all others."""
+        return self.exchange.value, self.symbol, self.board
+
+    def price(self, ticks: int) -> Decimal:
+        """Return the quoted price of so many ticks, exactly."""
+        return self.tick_size * ticks
+
+    def price_float(self, ticks: int) -> float:
+        """Return the double nearest to the quoted price of so many ticks; ``repr`` gives its digits back."""
+        return float(self.tick_size * ticks)
+
+    def ticks(self, price: Decimal) -> int:
+        """Return the whole ticks of a quoted price.
+
+        Raises:
+            ValueError: The price is no finite number or not a multiple of ``tick_size``.
+        """
+        if not price.is_finite():
+            raise ValueError(f"price {price} is not finite")
+        ticks, rest = divmod(price, self.tick_size)
+        if rest:
+            raise ValueError(f"price {price} is not a multiple of the step {self.tick_size}")
+        return int(ticks)
+
+
+class InstrumentUpdate(Record, frozen=True, kw_only=True, gc=False):
+    """Rules of one instrument: full in the first message, later ``symbol`` and what has changed.
+
+    A missing field means "unchanged". Source: reference of subscriptions, section 7.4.
+    """
+
+    symbol: Annotated[str, Wire("symbol", "sym")]
+    exchange: Annotated[Maybe[Exchange], Wire("exchange", "ex")] = UNSET
+    board: Annotated[Maybe[str], Wire("board", "bd")] = UNSET
+    trading_status: Annotated[Maybe[TradingStatus], Wire("tradingStatus", "st")] = UNSET
+    #: Text of the status, Russian.
+    trading_status_info: Annotated[Maybe[str | None], Wire("tradingStatusInfo", "sti")] = UNSET
+    price_min: Annotated[Maybe[float], Wire("priceMin", "pxmn")] = UNSET
+    price_max: Annotated[Maybe[float], Wire("priceMax", "pxmx")] = UNSET
+    #: Collateral of a long position; derivatives only.
+    margin_buy: Annotated[Maybe[float], Wire("marginBuy", "mgb")] = UNSET
+    margin_sell: Annotated[Maybe[float], Wire("marginSell", "mgs")] = UNSET
+    #: Base collateral of a covered position; options only. The wire spells it so.
+    margin_synthetic: Annotated[Maybe[float], Wire("marginSyntetic", "mgsnt")] = UNSET
+    theoretical_price: Annotated[Maybe[float], Wire("theorPrice", "pxt")] = UNSET
+    theoretical_price_limit: Annotated[Maybe[float], Wire("theorPriceLimit", "pxtl")] = UNSET
+    volatility: Annotated[Maybe[float], Wire("volatility", "vl")] = UNSET
+
+    def merged(self, later: InstrumentUpdate) -> InstrumentUpdate:
+        """Return this state with what ``later`` says laid over it; keys that ``later`` lacks stay."""
+        said = {
+            name: value for name in later.__struct_fields__ if (value := getattr(later, name)) is not UNSET
+        }
+        return msgspec.structs.replace(self, **said)

@@ -1,0 +1,37 @@
+"""Errors of the wire.
+
+::
+
+    ProtocolError
+    ├── MalformedMessageError   what came from the other end cannot be read
+    └── BadRequestError         a request that a server answers with a code and lives on
+"""
+
+from __future__ import annotations
+
+__all__ = ["BadRequestError", "MalformedMessageError", "ProtocolError"]
+
+
+class ProtocolError(Exception):
+    """Something on the wire is not as the reference has it."""
+
+
+class MalformedMessageError(ProtocolError):
+    """A message from the other end cannot be read; ``reason`` says why. The connection is not harmed."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class BadRequestError(ProtocolError):
+    """A request must be refused: answer ``code`` and ``text`` to ``guid`` (empty where it has none)."""
+
+    def __init__(self, guid: str, code: int, text: str) -> None:
+        super().__init__(guid, code, text)
+        self.guid = guid
+        self.code = code
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.text}"

@@ -1,0 +1,76 @@
+"""Every limit of the wire, once; the server keeps them and the client keeps them first.
+
+Source: reference of subscriptions, sections 6 and 8. What is not in the reference is our own bound and says
+so.
+"""
+
+from __future__ import annotations
+
+from tapewire.protocol.words import Format
+
+__all__ = [
+    "BOOK_DEPTH_DEFAULT",
+    "BOOK_DEPTH_MAX",
+    "CLOSE_REASON_BYTES_MAX",
+    "COMMENT_CHARACTERS_MAX",
+    "CONNECTIONS_PER_USER_MAX",
+    "FREQUENCY_DEFAULT_MS",
+    "FREQUENCY_FLOOR_MS",
+    "FREQUENCY_MAX_MS",
+    "GUID_CHARACTERS_MAX",
+    "HTTP_REQUESTS_PER_SECOND_MAX",
+    "ICEBERG_VARIANCE_PERCENT_MAX",
+    "INTERVAL_SECONDS_MAX",
+    "MESSAGE_BYTES_MAX",
+    "PROTECTING_SECONDS_MAX",
+    "QUANTITY_LOTS_MAX",
+    "REQUEST_BACKLOG_MAX",
+    "STRICT_GUID_CHARACTERS_MAX",
+    "SUBSCRIPTIONS_PER_CONNECTION_MAX",
+    "TOKEN_LIFE_SECONDS",
+    "TRADES_HISTORY_MAX",
+    "UNPROCESSED_MESSAGES_MAX",
+    "effective_frequency_ms",
+]
+
+#: Above it the documentation says nothing; the server answers the first authorised request with 429.
+CONNECTIONS_PER_USER_MAX = 10
+#: The next one is answered with 429, the others live on.
+SUBSCRIPTIONS_PER_CONNECTION_MAX = 5_000
+#: Messages that wait for the socket. Above it the session is ended with 1013.
+UNPROCESSED_MESSAGES_MAX = 5_000
+HTTP_REQUESTS_PER_SECOND_MAX = 100
+
+BOOK_DEPTH_DEFAULT = 20
+BOOK_DEPTH_MAX = 50
+TRADES_HISTORY_MAX = 5_000
+
+FREQUENCY_DEFAULT_MS = 175
+#: A value below is taken as the floor, 0 included.
+FREQUENCY_FLOOR_MS = {Format.SIMPLE: 25, Format.SLIM: 10, Format.HEAVY: 500}
+#: Ours: an hour. Longer windows are taken as this one.
+FREQUENCY_MAX_MS = 3_600_000
+#: Ours: the longest bar is a leap year.
+INTERVAL_SECONDS_MAX = 31_622_400
+
+#: Real clients send guids of 55 characters, so the documented 50 holds in strict mode only.
+GUID_CHARACTERS_MAX = 256
+STRICT_GUID_CHARACTERS_MAX = 50
+COMMENT_CHARACTERS_MAX = 100
+QUANTITY_LOTS_MAX = 2**31 - 1
+PROTECTING_SECONDS_MAX = 300
+ICEBERG_VARIANCE_PERCENT_MAX = 20
+
+#: One message in either direction: clients in the field refuse more than 1 MiB.
+MESSAGE_BYTES_MAX = 1 << 20
+#: RFC 6455: a control frame carries at most 125 bytes, two of which are the code.
+CLOSE_REASON_BYTES_MAX = 123
+#: Ours: requests of one connection that wait until its outbox has room.
+REQUEST_BACKLOG_MAX = 10_000
+
+TOKEN_LIFE_SECONDS = 1_800
+
+
+def effective_frequency_ms(asked: int, message_format: Format) -> int:
+    """Return the width of the window that a request for ``asked`` milliseconds gets."""
+    return min(max(asked, FREQUENCY_FLOOR_MS[message_format]), FREQUENCY_MAX_MS)

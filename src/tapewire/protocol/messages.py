@@ -1,0 +1,90 @@
+"""Messages of the data socket as bytes: answers to requests and data of subscriptions.
+
+Exact leading and trailing bytes matter to clients in the field: answers begin with ``{"requestGuid":"``, data
+messages begin with ``{"data":`` and end with the guid. Source: reference of subscriptions, 3.2 and 3.3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tapewire.model import UNSET, Maybe
+from tapewire.protocol.codes import ResultCode
+from tapewire.protocol.errors import MalformedMessageError
+from tapewire.protocol.formats import write_json
+
+__all__ = ["DATA_PREFIX", "SystemMessage", "data_tail", "guid_of_data", "read_system"]
+
+DATA_PREFIX = b'{"data":'
+_SYSTEM_PREFIX = b'{"requestGuid":'
+_GUID_KEY = b'"guid":"'
+
+
+class SystemMessage(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to a request. ``order_number`` is there when a command made or cancelled an order."""
+
+    request_guid: str
+    http_code: int
+    message: str = ""
+    order_number: Maybe[str] = UNSET
+
+    @property
+    def ok(self) -> bool:
+        """Whether the request was accepted."""
+        return self.http_code == ResultCode.OK
+
+    def encode(self) -> bytes:
+        """Write the message, ``requestGuid`` first."""
+        return write_json(self)
+
+
+_read_system = msgspec.json.Decoder(SystemMessage, strict=False).decode
+_read_any = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def read_system(message: bytes) -> SystemMessage | None:
+    """Read an answer, whatever the order of its keys; None if the message is something else.
+
+    Raises:
+        MalformedMessageError: The message is no JSON, or an answer that cannot be read.
+    """
+    if message.startswith(DATA_PREFIX):
+        return None
+    try:
+        if not message.startswith(_SYSTEM_PREFIX) and "requestGuid" not in _read_any(message):
+            return None
+        return _read_system(message)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MalformedMessageError(str(error)) from error
+
+
+def data_tail(guid: str) -> bytes:
+    """Return what stands behind the shared bytes of a record in the messages of one subscription."""
+    return b',"guid":' + write_json(guid) + b"}"
+
+
+def guid_of_data(message: bytes) -> str | None:
+    """Return the guid of a data message; None if the message carries no data.
+
+    The guid is looked for at the end, where the broker puts it; otherwise the message is parsed.
+
+    Raises:
+        MalformedMessageError: The message is no JSON object.
+    """
+    if message.startswith(DATA_PREFIX) and message.endswith(b'"}'):
+        start = message.rfind(_GUID_KEY)
+        guid = message[start + len(_GUID_KEY) : -2]
+        # A quote or a backslash inside: not the last key of the message, or an escaped guid.
+        if start > 0 and b'"' not in guid and b"\\" not in guid:
+            try:
+                return guid.decode()
+            except UnicodeDecodeError as error:
+                raise MalformedMessageError("the guid is no UTF-8 text") from error
+    try:
+        fields = _read_any(message)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MalformedMessageError(str(error)) from error
+    found = fields.get("guid")
+    return found if "data" in fields and isinstance(found, str) else None

@@ -1,0 +1,154 @@
+"""Reading what clients send, as tolerantly as real clients need and no more.
+
+A message is read in two steps: the envelope (opcode, guid, token), which must always succeed so that an
+answer can carry the guid, then the fields of the opcode. Unknown keys are ignored, numbers and booleans may
+come as text, words are matched without regard to letter case.
+Source: reference of subscriptions 3.1, of commands 2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar, get_args, get_type_hints
+
+import msgspec
+
+from tapewire.model import Word
+from tapewire.protocol.codes import ResultCode
+from tapewire.protocol.errors import BadRequestError
+from tapewire.protocol.formats import write_json
+from tapewire.protocol.limits import GUID_CHARACTERS_MAX
+
+__all__ = ["Envelope", "WireRequest", "camel", "read_envelope", "read_fields", "write_request"]
+
+T = TypeVar("T", bound="WireRequest")
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What every request has. ``token`` is empty where the request brought none."""
+
+    opcode: str
+    guid: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"Envelope(opcode={self.opcode!r}, guid={self.guid!r}, token={'***' if self.token else ''!r})"
+
+
+class WireRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Base of all requests: a class is the list of fields that its opcode takes."""
+
+    guid: str
+
+    def __repr__(self) -> str:
+        # A request may be logged; its token may not.
+        fields = (
+            f"{name}=***" if name == "token" else f"{name}={value!r}"
+            for name in self.__struct_fields__
+            if (value := getattr(self, name)) is not msgspec.UNSET
+        )
+        return f"{type(self).__name__}({', '.join(fields)})"
+
+    def problem(self) -> str | None:
+        """Say what is wrong with values that are well typed, None if nothing is."""
+        return None
+
+
+class _RawEnvelope(msgspec.Struct):
+    opcode: object = None
+    guid: object = None
+    token: object = None
+
+
+_read_raw = msgspec.json.Decoder(_RawEnvelope).decode
+_PATH = re.compile(r"at `\$\.?([A-Za-z.]*)")
+_MISSING = re.compile(r"required field `([A-Za-z]+)`")
+
+
+def camel(name: str) -> str:
+    """Return the broker's spelling of a field name: ``skip_history`` → ``skipHistory``."""
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def read_envelope(message: bytes, *, guid_characters_max: int = GUID_CHARACTERS_MAX) -> Envelope:
+    """Read what every request has.
+
+    Raises:
+        BadRequestError: No JSON object, no usable guid, or no opcode.
+    """
+    try:
+        raw = _read_raw(message)
+    except msgspec.ValidationError as error:
+        raise BadRequestError("", ResultCode.BAD_REQUEST, "The message is not a JSON object") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadRequestError("", ResultCode.BAD_REQUEST, "The message is not valid JSON") from error
+    guid = raw.guid
+    if not isinstance(guid, str) or not guid:
+        raise BadRequestError("", ResultCode.BAD_REQUEST, "The guid is missing or empty")
+    if len(guid) > guid_characters_max:
+        raise BadRequestError(
+            guid, ResultCode.BAD_REQUEST, f"The guid is longer than {guid_characters_max} characters"
+        )
+    if not isinstance(raw.opcode, str) or not raw.opcode:
+        raise BadRequestError(guid, ResultCode.BAD_REQUEST, "The opcode is missing")
+    return Envelope(raw.opcode, guid, raw.token if isinstance(raw.token, str) else "")
+
+
+def read_fields(request_type: type[T], envelope: Envelope, message: bytes) -> T:
+    """Read the fields of one opcode.
+
+    Raises:
+        BadRequestError: A field is missing or has a value that the opcode does not take.
+    """
+    try:
+        request = _decoder(request_type)(message)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadRequestError(envelope.guid, ResultCode.BAD_REQUEST, _explain(str(error))) from error
+    problem = _unknown_word(request) or request.problem()
+    if problem is not None:
+        raise BadRequestError(envelope.guid, ResultCode.BAD_REQUEST, problem)
+    return request
+
+
+def write_request(opcode: str, request: WireRequest) -> bytes:
+    """Write a request: compact, the opcode first."""
+    fields = write_json(request)
+    return b'{"opcode":' + write_json(opcode) + b"," + fields[1:]
+
+
+@cache
+def _decoder(request_type: type[T]) -> Callable[[bytes], T]:
+    decode: Callable[[bytes], T] = msgspec.json.Decoder(request_type, strict=False).decode
+    return decode
+
+
+def _explain(error: str) -> str:
+    missing = _MISSING.search(error)
+    if missing:
+        return f"The field {missing[1]} is missing"
+    path = _PATH.search(error)
+    return f"Invalid or unsupported {path[1]}" if path and path[1] else "The message is not valid"
+
+
+@cache
+def _word_fields(request_type: type[WireRequest]) -> tuple[str, ...]:
+    hints = get_type_hints(request_type)
+    return tuple(name for name in request_type.__struct_fields__ if _holds_word(hints[name]))
+
+
+def _holds_word(annotation: object) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, Word):
+        return True
+    return any(_holds_word(argument) for argument in get_args(annotation))
+
+
+def _unknown_word(request: WireRequest) -> str | None:
+    for name in _word_fields(type(request)):
+        value = getattr(request, name)
+        words = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(word, Word) and not word.known for word in words):
+            return f"Invalid or unsupported {camel(name)}"
+    return None

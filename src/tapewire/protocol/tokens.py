@@ -1,0 +1,131 @@
+"""Access tokens and the call that renews them. Source: reference of authorization.
+
+Reading a token's claims here does not check its signature: a client cannot, a server uses its own verifier.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import msgspec
+
+from tapewire.protocol.errors import MalformedMessageError
+
+__all__ = [
+    "AccessToken",
+    "Claims",
+    "RefreshRequest",
+    "Scope",
+    "claims_of",
+    "read_access_token",
+    "read_refresh_body",
+]
+
+
+class Scope:
+    """Rights that a token may carry."""
+
+    ORDERS_READ = "OrdersRead"
+    ORDERS_CREATE = "OrdersCreate"
+    TRADES = "Trades"
+    PERSONAL = "Personal"
+    STATS = "Stats"
+    ALL = (ORDERS_READ, ORDERS_CREATE, TRADES, PERSONAL, STATS)
+
+
+class Claims(msgspec.Struct, frozen=True, kw_only=True):
+    """What a token says. Lists are texts with blanks between, as the broker writes them."""
+
+    #: Login of the person.
+    sub: str
+    #: End of life and time of issue, Unix s UTC.
+    exp: int
+    iat: int
+    portfolios: str = ""
+    scope: str = ""
+    ent: str = "client"
+    ein: str = ""
+    clientid: str = ""
+    azp: str = ""
+    agreements: str = ""
+    iss: str = ""
+    aud: str = ""
+
+    @property
+    def portfolio_list(self) -> tuple[str, ...]:
+        """The portfolios that the token may touch, in the token's order."""
+        return tuple(self.portfolios.split())
+
+    def may(self, scope: str) -> bool:
+        """Whether the token carries a right."""
+        return scope in self.scope.split()
+
+
+class AccessToken(msgspec.Struct, frozen=True, rename={"token": "AccessToken"}):
+    """The answer of ``POST /refresh``."""
+
+    token: str
+
+    def __repr__(self) -> str:
+        return "AccessToken(***)"
+
+
+class RefreshRequest(msgspec.Struct, frozen=True):
+    """The body of ``POST /refresh``. ``allowed_portfolios`` None: all that the refresh token grants."""
+
+    token: str
+    allowed_portfolios: tuple[str, ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"RefreshRequest(***, allowed_portfolios={self.allowed_portfolios!r})"
+
+
+def claims_of(token: str) -> Claims:
+    """Read the claims of an access token without checking its signature.
+
+    Raises:
+        MalformedMessageError: It is no JWT with the claims that clients need. The text never holds the token.
+    """
+    parts = token.split(".")
+    if len(parts) != 3:
+        raise MalformedMessageError("an access token has three parts")
+    payload = parts[1]
+    try:
+        raw = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+        return msgspec.json.decode(raw, type=Claims, strict=False)
+    except (binascii.Error, ValueError, RecursionError):
+        raise MalformedMessageError("the claims of the access token cannot be read") from None
+
+
+def read_access_token(body: bytes) -> str:
+    """Return the token in the answer of ``POST /refresh``.
+
+    Raises:
+        MalformedMessageError: There is none.
+    """
+    try:
+        return msgspec.json.decode(body, type=AccessToken).token
+    except (msgspec.DecodeError, RecursionError):
+        raise MalformedMessageError("the token service sent no AccessToken") from None
+
+
+def read_refresh_body(body: bytes) -> RefreshRequest | None:
+    """Read the body of ``POST /refresh``; keys in any letter case. None: it names no token.
+
+    Raises:
+        MalformedMessageError: It is no JSON object, or its values have other types.
+    """
+    if not body.strip():
+        return None
+    try:
+        fields: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
+        folded = {key.casefold(): value for key, value in fields.items()}
+        token = folded.get("token")
+        if token in (None, ""):
+            return None
+        allowed = folded.get("allowedportfolios")
+        return RefreshRequest(msgspec.convert(token, str), msgspec.convert(allowed, tuple[str, ...] | None))
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
+        raise MalformedMessageError("the body is no refresh request") from None
