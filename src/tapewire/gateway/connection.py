@@ -1,0 +1,190 @@
+"""One WebSocket connection of the gateway: frames to messages, outbox to writes, and an orderly end.
+
+Which protocol is spoken is the session's business; the same class carries ``/ws``, ``/cws`` and the echo that the
+conformance cases run against.
+
+=========  =======================================  ===========================================================
+state      entered by                               what happens
+=========  =======================================  ===========================================================
+opening    construction                             waits for the transport
+open       ``connected``                            messages go to the session, the outbox to the socket
+closing    our close frame, or the peer's           nothing more is read; the transport ends the connection
+closed     ``disconnected``                         the session is closed, the owner told
+=========  =======================================  ===========================================================
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol
+
+from tapewire.gateway.flusher import Flusher
+from tapewire.gateway.outbox import Outbox, OutboxMode
+from tapewire.ports import Transport
+from tapewire.protocol.assembler import Assembler, Closed, Failed, Message, Ping
+from tapewire.protocol.codes import CloseCode
+from tapewire.protocol.frames import FrameOpcode
+from tapewire.protocol.limits import MESSAGE_BYTES_MAX, REQUEST_BACKLOG_MAX, UNPROCESSED_MESSAGES_MAX
+
+__all__ = ["Connection", "ConnectionState", "MessageHandler"]
+
+log = logging.getLogger("tapewire.gateway")
+
+#: Messages are handed to the socket in writes of about this size, and only when it has taken the last one.
+WRITE_BYTES = 256 * 1024
+#: Requests are not read while so many messages wait, so nobody is cut for the answers to his own questions.
+READING_PAUSED_AT = 256
+
+
+class ConnectionState(Enum):
+    OPENING = "opening"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class MessageHandler(Protocol):
+    """The protocol spoken on a connection."""
+
+    def receive(self, message: Message) -> None:
+        """Take one message."""
+
+    def close(self) -> None:
+        """The connection is gone."""
+
+
+class Connection:
+    """Joins a transport, an outbox and a session. Implements ``ports.FrameListener``."""
+
+    def __init__(
+        self,
+        handler: Callable[[Connection], MessageHandler],
+        flusher: Flusher,
+        on_closed: Callable[[Connection], None],
+        *,
+        messages_max: int = UNPROCESSED_MESSAGES_MAX,
+        message_bytes_max: int = MESSAGE_BYTES_MAX,
+        mode: OutboxMode = OutboxMode.CONFLATE,
+    ) -> None:
+        self.state = ConnectionState.OPENING
+        self.outbox = Outbox(self._overflowed, messages_max=messages_max, mode=mode)
+        self.peer = ""
+        self._flusher = flusher
+        self._on_closed = on_closed
+        self._assembler = Assembler(message_bytes_max=message_bytes_max)
+        self._transport: Transport | None = None
+        self._backlog: deque[Message] = deque()
+        self._is_reading_paused = False
+        self._handler = handler(self)
+
+    # --- FrameListener ----------------------------------------------------------------------------------
+
+    def connected(self, transport: Transport) -> None:
+        """Begin to serve the peer."""
+        self._transport = transport
+        self.peer = transport.peer
+        self.state = ConnectionState.OPEN
+
+    def frame_received(self, opcode: int, payload: bytes, fin: bool, rsv: int) -> None:
+        """Take one frame."""
+        if self.state is not ConnectionState.OPEN:
+            return
+        assembled = self._assembler.feed(opcode, payload, fin, rsv)
+        if assembled is None:
+            return
+        if isinstance(assembled, Message):
+            self._backlog.append(assembled)
+            self._handle_backlog()
+        elif isinstance(assembled, Ping):
+            # Pongs pile up like anything else if the peer does not read.
+            if self._transport is not None and self._transport.unsent_bytes < WRITE_BYTES:
+                self._transport.send_frame(FrameOpcode.PONG, assembled.payload)
+        elif isinstance(assembled, Closed):
+            code = CloseCode.NORMAL if assembled.code == CloseCode.NO_STATUS else assembled.code
+            self.close(code)
+        elif isinstance(assembled, Failed):
+            self.close(assembled.code, assembled.reason)
+
+    def writable(self) -> None:
+        """Go on writing."""
+        self.flush()
+
+    def disconnected(self, code: int, reason: str) -> None:
+        """Let everything go."""
+        if self.state is ConnectionState.CLOSED:
+            return
+        self.state = ConnectionState.CLOSED
+        self._transport = None
+        self._flusher.forget(self)
+        self._backlog.clear()
+        self.outbox.close()
+        self._handler.close()
+        self._on_closed(self)
+
+    # --- for sessions -----------------------------------------------------------------------------------
+
+    def mark(self, is_urgent: bool) -> None:
+        """Have the outbox written soon, or at once if it must not wait."""
+        if is_urgent:
+            self._flusher.mark_urgent(self)
+        else:
+            self._flusher.mark(self)
+
+    def flush(self) -> None:
+        """Write as much of the outbox as the socket takes now."""
+        transport = self._transport
+        if transport is None or self.state is not ConnectionState.OPEN:
+            return
+        while self.outbox and transport.unsent_bytes == 0:
+            transport.send(self.outbox.take(WRITE_BYTES))
+        if self._is_reading_paused and self.outbox.count < READING_PAUSED_AT:
+            self._resume()
+
+    def close(self, code: int, reason: str = "") -> None:
+        """End the connection with a close frame; what was not handed to the socket is not sent."""
+        if self.state is not ConnectionState.OPEN or self._transport is None:
+            return
+        self.state = ConnectionState.CLOSING
+        self._backlog.clear()
+        self.outbox.close()
+        self._transport.close(code, reason)
+
+    def abort(self) -> None:
+        """End the connection now, without a goodbye."""
+        if self._transport is not None:
+            self._transport.abort()
+        else:
+            self.disconnected(CloseCode.ABNORMAL, "")
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    def _handle_backlog(self) -> None:
+        while self._backlog and self.state is ConnectionState.OPEN:
+            if self.outbox.count >= READING_PAUSED_AT:
+                self._pause()
+                return
+            self._handler.receive(self._backlog.popleft())
+
+    def _pause(self) -> None:
+        if len(self._backlog) > REQUEST_BACKLOG_MAX:
+            self.close(CloseCode.POLICY, f"more than {REQUEST_BACKLOG_MAX} requests are waiting")
+        elif not self._is_reading_paused and self._transport is not None:
+            self._is_reading_paused = True
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        self._is_reading_paused = False
+        if self._transport is not None:
+            self._transport.resume_reading()
+        self._handle_backlog()
+
+    def _overflowed(self) -> None:
+        # A delivery to many sessions is under way: this one ends when the loop comes round.
+        log.warning("cut %s: more unprocessed messages than a session may have", self.peer)
+        self._flusher.soon(self._cut)
+
+    def _cut(self) -> None:
+        self.close(CloseCode.TRY_AGAIN_LATER, "too many unprocessed messages")

@@ -1,0 +1,150 @@
+"""Feeds: one record, encoded once, on its way to all who asked for it alike.
+
+Subscriptions with equal (topic, format, depth, frequency) share a feed. A state feed sends the newest state at
+the end of each window in which something changed, an event feed sends every event at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from tapewire.gateway.windows import Windows
+from tapewire.model import Book, Record, StreamPosition, Topic
+from tapewire.ports import Snapshot
+from tapewire.protocol.formats import codec
+from tapewire.protocol.messages import DATA_PREFIX
+from tapewire.protocol.requests import STREAMS
+from tapewire.protocol.words import Format
+
+__all__ = ["EventFeed", "FeedKey", "StateFeed", "Subscriber", "encoder"]
+
+
+class FeedKey(NamedTuple):
+    """What subscriptions must have in common to share a feed."""
+
+    topic: Topic
+    format: Format
+    #: Levels of a book; 0 for everything else.
+    depth: int = 0
+    #: Width of the window; 0 for event feeds.
+    window_ms: int = 0
+
+
+class Subscriber(Protocol):
+    """Who receives from a feed."""
+
+    def deliver_state(self, shared: bytes) -> None:
+        """Take a newer state."""
+
+    def deliver_event(self, position: StreamPosition, shared: bytes) -> None:
+        """Take one more event."""
+
+
+def encoder(key: FeedKey) -> Callable[[Record], bytes]:
+    """Return how a feed writes its records: everything of a data message that does not name the subscriber."""
+    write = codec(STREAMS[key.topic.kind].record, key.format).encode
+    if key.depth == 0:
+        return lambda record: DATA_PREFIX + write(record)
+    depth = key.depth
+
+    def write_book(record: Record) -> bytes:
+        assert isinstance(record, Book)
+        if len(record.bids) > depth or len(record.asks) > depth:
+            record = msgspec.structs.replace(record, bids=record.bids[:depth], asks=record.asks[:depth])
+        return DATA_PREFIX + write(record)
+
+    return write_book
+
+
+class StateFeed:
+    """The newest state of a topic, once a window."""
+
+    def __init__(self, key: FeedKey, current: Callable[[Topic], Snapshot | None], windows: Windows) -> None:
+        self.key = key
+        self._current = current
+        self._windows = windows
+        self._encode = encoder(key)
+        self._window_s = key.window_ms / 1000
+        # Windows of a feed lie on its own grid, so that feeds of equal width do not all end at once.
+        self._origin = windows.now()
+        self._is_dirty = False
+        # Where each subscriber stands that has joined in the running window: it has that state already.
+        self._joined: dict[Subscriber, StreamPosition | None] = {}
+        self.subscribers: dict[Subscriber, None] = {}
+        self._first: tuple[StreamPosition, bytes] | None = None
+
+    def add(self, subscriber: Subscriber) -> bytes | None:
+        """Add a subscriber and return the state it begins with, marked as existing; None: not known yet."""
+        snapshot = self._current(self.key.topic)
+        self.subscribers[subscriber] = None
+        self._joined[subscriber] = snapshot.position if snapshot else None
+        if snapshot is None:
+            return None
+        if self._first is None or self._first[0] != snapshot.position:
+            self._first = snapshot.position, self._encode(_as_existing(snapshot.record))
+        return self._first[1]
+
+    def remove(self, subscriber: Subscriber) -> None:
+        """Deliver nothing more to a subscriber."""
+        self.subscribers.pop(subscriber, None)
+        self._joined.pop(subscriber, None)
+
+    def changed(self) -> None:
+        """Remember that the topic has a new state; it is read when the window ends."""
+        if not self._is_dirty:
+            self._is_dirty = True
+            windows_passed = (self._windows.now() - self._origin) // self._window_s
+            self._windows.wake_at(self._origin + (windows_passed + 1) * self._window_s, self._end_window)
+
+    def _end_window(self) -> None:
+        self._is_dirty = False
+        joined, self._joined = self._joined, {}
+        self._first = None
+        if not self.subscribers:
+            return
+        snapshot = self._current(self.key.topic)
+        if snapshot is None:
+            self._joined = joined
+            return
+        shared = self._encode(snapshot.record)
+        for subscriber in self.subscribers:
+            if subscriber not in joined:
+                subscriber.deliver_state(shared)
+            elif joined[subscriber] is None:
+                # The source did not know the state when this one joined, so this is its first.
+                subscriber.deliver_state(self._encode(_as_existing(snapshot.record)))
+            elif joined[subscriber] != snapshot.position:
+                subscriber.deliver_state(shared)
+
+
+class EventFeed:
+    """Every event of a topic, at once."""
+
+    def __init__(self, key: FeedKey) -> None:
+        self.key = key
+        self.encode = encoder(key)
+        self.subscribers: dict[Subscriber, None] = {}
+
+    def add(self, subscriber: Subscriber) -> None:
+        """Deliver to a subscriber from the next event on."""
+        self.subscribers[subscriber] = None
+
+    def remove(self, subscriber: Subscriber) -> None:
+        """Deliver nothing more to a subscriber."""
+        self.subscribers.pop(subscriber, None)
+
+    def happened(self, position: StreamPosition, record: Record) -> None:
+        """Encode one event and hand it to everybody."""
+        shared = self.encode(record)
+        for subscriber in self.subscribers:
+            subscriber.deliver_event(position, shared)
+
+
+def _as_existing(record: Record) -> Record:
+    """Return the record as the first message of a subscription carries it."""
+    if isinstance(record, Book):
+        return msgspec.structs.replace(record, existing=True, snapshot=True)
+    return record

@@ -1,0 +1,86 @@
+"""HTTP of the gateway: the token service and the clock. Errors carry ``{"code":…,"message":…}``."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tapewire.gateway.tokens import TokenAuthority
+from tapewire.ports import Clock
+from tapewire.protocol.errors import MalformedMessageError
+from tapewire.protocol.tokens import AccessToken, RefreshRequest, read_refresh_body
+
+__all__ = ["http_application"]
+
+#: No refresh request is near this large.
+BODY_BYTES_MAX = 64 * 1024
+_NAMES = {
+    400: "BadRequest",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    413: "RequestTooLarge",
+}
+
+
+def http_application(tokens: TokenAuthority, clock: Clock) -> Starlette:
+    """Return the ASGI application of the gateway."""
+
+    async def refresh(request: Request) -> Response:
+        asked = await _refresh_request(request)
+        token = tokens.refresh(asked.token, asked.allowed_portfolios)
+        if token is None:
+            raise HTTPException(403, "Refresh token is not valid")
+        return _json(AccessToken(token))
+
+    async def time(request: Request) -> Response:
+        return _json(clock.wall_ns() // 1_000_000_000)
+
+    return Starlette(
+        routes=[
+            Route("/refresh", refresh, methods=["POST"]),
+            Route("/md/v2/time", time, methods=["GET"]),
+        ],
+        exception_handlers={HTTPException: _error},
+    )
+
+
+async def _refresh_request(request: Request) -> RefreshRequest:
+    body = await _bounded_body(request)
+    try:
+        asked = read_refresh_body(body)
+        if asked is None:
+            # Clients that put the token into the query send an empty body, or a body without a token.
+            text = request.query_params.get("allowedPortfolios")
+            allowed = msgspec.json.decode(text, type=tuple[str, ...]) if text else None
+            asked = RefreshRequest(request.query_params.get("token", ""), allowed)
+    except MalformedMessageError as error:
+        raise HTTPException(400, error.reason) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise HTTPException(400, "allowedPortfolios is no JSON array of texts") from error
+    if not asked.token:
+        raise HTTPException(400, "The refresh token is missing")
+    return asked
+
+
+async def _bounded_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES_MAX:
+            raise HTTPException(413, f"The body is larger than {BODY_BYTES_MAX} bytes")
+    return bytes(body)
+
+
+async def _error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = _NAMES.get(error.status_code, str(error.status_code))
+    return _json({"code": code, "message": error.detail}, error.status_code)
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")

@@ -1,0 +1,92 @@
+"""The hub knows who wants what: it opens a topic at the source when the first subscriber comes, closes it when
+the last one leaves, and hands what the source says to the feeds of that topic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from tapewire.gateway.feeds import EventFeed, FeedKey, StateFeed
+from tapewire.gateway.windows import Windows
+from tapewire.model import Record, StreamPosition, Topic
+from tapewire.ports import FeedSource
+
+__all__ = ["Hub"]
+
+
+class Hub:
+    """All feeds of one gateway."""
+
+    def __init__(self, source: FeedSource, loop: asyncio.AbstractEventLoop) -> None:
+        self._source = source
+        self.windows = Windows(loop)
+        self._state_feeds: dict[Topic, dict[FeedKey, StateFeed]] = {}
+        self._event_feeds: dict[Topic, dict[FeedKey, EventFeed]] = {}
+
+    @property
+    def topics(self) -> int:
+        """How many topics are open at the source."""
+        return len(self._state_feeds) + len(self._event_feeds)
+
+    def state_feed(self, key: FeedKey) -> StateFeed:
+        """Return the feed that all subscriptions of this key share.
+
+        Raises:
+            UnknownTopicError: The venue has no such stream.
+        """
+        feeds = self._state_feeds.get(key.topic)
+        if feeds is None:
+            self._source.open(key.topic, self)
+            feeds = self._state_feeds[key.topic] = {}
+        feed = feeds.get(key)
+        if feed is None:
+            feed = feeds[key] = StateFeed(key, self._source.current, self.windows)
+        return feed
+
+    def event_feed(self, key: FeedKey) -> EventFeed:
+        """Return the feed that all subscriptions of this key share.
+
+        Raises:
+            UnknownTopicError: The venue has no such stream.
+        """
+        feeds = self._event_feeds.get(key.topic)
+        if feeds is None:
+            self._source.open(key.topic, self)
+            feeds = self._event_feeds[key.topic] = {}
+        feed = feeds.get(key)
+        if feed is None:
+            feed = feeds[key] = EventFeed(key)
+        return feed
+
+    def release(self, feed: StateFeed | EventFeed) -> None:
+        """Close a feed that nobody wants any more, and its topic with the last feed."""
+        if feed.subscribers:
+            return
+        topic = feed.key.topic
+        all_feeds = self._state_feeds if isinstance(feed, StateFeed) else self._event_feeds
+        feeds = all_feeds.get(topic)
+        if feeds is None or feeds.pop(feed.key, None) is None:
+            return
+        if not feeds:
+            del all_feeds[topic]
+            self._source.close(topic, self)
+
+    def close(self) -> None:
+        """Close all topics and wake nobody any more."""
+        self.windows.close()
+        for topic in (*self._state_feeds, *self._event_feeds):
+            self._source.close(topic, self)
+        self._state_feeds.clear()
+        self._event_feeds.clear()
+
+    # --- FeedSink ---------------------------------------------------------------------------------------
+
+    def changed(self, topic: Topic) -> None:
+        """Wake the feeds of a state topic."""
+        for feed in self._state_feeds.get(topic, {}).values():
+            feed.changed()
+
+    def happened(self, topic: Topic, position: StreamPosition, record: Record) -> None:
+        """Pass an event on to the feeds of its topic."""
+        for feed in self._event_feeds.get(topic, {}).values():
+            feed.happened(position, record)

@@ -1,0 +1,211 @@
+"""One session of the data socket: requests in, answers and subscriptions out. Knows no socket.
+
+Order on the wire for each request: the answer, then the snapshot or the past, then what happens live.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tapewire.gateway.feeds import EventFeed, FeedKey, StateFeed, encoder
+from tapewire.gateway.hub import Hub
+from tapewire.gateway.outbox import Outbox
+from tapewire.gateway.quotas import ConnectionQuota
+from tapewire.gateway.subscription import Subscription
+from tapewire.gateway.tokens import TokenAuthority
+from tapewire.model import Topic
+from tapewire.ports import Query, UnknownTopicError
+from tapewire.protocol.assembler import Message
+from tapewire.protocol.codes import HANDLED, INVALID_TOKEN, ResultCode
+from tapewire.protocol.errors import BadRequestError
+from tapewire.protocol.limits import GUID_CHARACTERS_MAX, SUBSCRIPTIONS_PER_CONNECTION_MAX
+from tapewire.protocol.messages import SystemMessage
+from tapewire.protocol.reading import Envelope, read_envelope
+from tapewire.protocol.requests import (
+    InstrumentRequest,
+    Ping,
+    PortfolioRequest,
+    SubscribeBook,
+    SubscribeRequest,
+    SubscribeTrades,
+    Unsubscribe,
+    read_request,
+    topic_of,
+    window_ms,
+)
+from tapewire.protocol.tokens import Claims
+
+__all__ = ["DataSession", "SessionServices"]
+
+
+class SessionServices(NamedTuple):
+    """What all sessions of a gateway share."""
+
+    hub: Hub
+    query: Query
+    tokens: TokenAuthority
+    quota: ConnectionQuota
+    #: Owner of the tasks that read the past of subscriptions.
+    spawn: Callable[..., asyncio.Task[None]]
+    guid_characters_max: int = GUID_CHARACTERS_MAX
+
+
+class DataSession:
+    """The state of one connection of ``/ws``.
+
+    ``mark`` is called whenever the outbox has got something; with True if it must not wait.
+    """
+
+    def __init__(self, services: SessionServices, outbox: Outbox, mark: Callable[[bool], None]) -> None:
+        self._services = services
+        self._outbox = outbox
+        self._mark = mark
+        self._subscriptions: dict[str, Subscription] = {}
+        self._pasts: dict[Subscription, asyncio.Task[None]] = {}
+        self._login: str | None = None
+
+    @property
+    def subscriptions(self) -> int:
+        """How many subscriptions are live."""
+        return len(self._subscriptions)
+
+    def receive(self, message: Message) -> None:
+        """Handle one request and put its answer into the outbox; never raises for what a client sends."""
+        try:
+            if not message.is_text:
+                raise BadRequestError("", ResultCode.BAD_REQUEST, "Binary messages are not taken")
+            envelope = read_envelope(message.payload, guid_characters_max=self._services.guid_characters_max)
+            self._handle(envelope, message.payload)
+        except BadRequestError as refusal:
+            self._answer(refusal.guid, refusal.code, refusal.text)
+
+    def close(self) -> None:
+        """End all subscriptions."""
+        for task in self._pasts.values():
+            task.cancel()
+        self._pasts.clear()
+        for subscription in self._subscriptions.values():
+            self._leave(subscription)
+        self._subscriptions.clear()
+        if self._login is not None:
+            self._services.quota.release(self._login)
+            self._login = None
+
+    def _handle(self, envelope: Envelope, message: bytes) -> None:
+        if envelope.opcode.casefold() == "ping":
+            # Asked without a token by some clients; that a connection lives is no secret.
+            read_request(envelope, message)
+            self._answer(envelope.guid, ResultCode.OK, HANDLED)
+            return
+        claims = self._authorise(envelope)
+        request = read_request(envelope, message)
+        if isinstance(request, Unsubscribe):
+            # Unknown guids are answered alike: terminals cancel the guids of their pings.
+            self._cancel(request.guid)
+            self._answer(request.guid, ResultCode.OK, HANDLED)
+        elif not isinstance(request, Ping):
+            self._subscribe(request, claims)
+
+    def _authorise(self, envelope: Envelope) -> Claims:
+        claims = self._services.tokens.verify(envelope.token)
+        if claims is None:
+            raise BadRequestError(envelope.guid, ResultCode.UNAUTHORIZED, INVALID_TOKEN)
+        if self._login is None:
+            if not self._services.quota.claim(claims.sub):
+                raise BadRequestError(envelope.guid, ResultCode.TOO_MANY, "Too many connections of this user")
+            self._login = claims.sub
+        return claims
+
+    def _subscribe(self, request: SubscribeRequest, claims: Claims) -> None:
+        guid = request.guid
+        topic = self._resolve(request, claims)
+        is_new = guid not in self._subscriptions
+        if is_new and len(self._subscriptions) >= SUBSCRIPTIONS_PER_CONNECTION_MAX:
+            raise BadRequestError(
+                guid,
+                ResultCode.TOO_MANY,
+                f"Too many subscriptions: at most {SUBSCRIPTIONS_PER_CONNECTION_MAX} a connection",
+            )
+        depth = request.depth if isinstance(request, SubscribeBook) else 0
+        key = FeedKey(topic, request.format, depth, window_ms(request))
+        try:
+            feed = self._feed(key)
+        except UnknownTopicError as error:
+            raise BadRequestError(guid, ResultCode.NOT_FOUND, str(error)) from error
+        subscription = Subscription(request, feed, self._outbox, self._mark_later)
+        # A guid that is live already now means the new request. The old one leaves its feed last, because
+        # the two may share it and a feed that nobody wants is closed.
+        replaced = self._subscriptions.get(guid)
+        if replaced is not None:
+            self._withdraw(replaced)
+        self._subscriptions[guid] = subscription
+        self._answer(guid, ResultCode.OK, HANDLED)
+        self._join(subscription)
+        if replaced is not None:
+            self._leave(replaced)
+
+    def _feed(self, key: FeedKey) -> StateFeed | EventFeed:
+        hub = self._services.hub
+        return hub.state_feed(key) if key.topic.kind.is_state else hub.event_feed(key)
+
+    def _resolve(self, request: SubscribeRequest, claims: Claims) -> Topic:
+        if isinstance(request, InstrumentRequest):
+            instrument = self._services.query.instrument(request.exchange, request.code, request.board)
+            if instrument is None:
+                where = f"{request.exchange}:{request.code}" + (request.board and f" on {request.board}")
+                raise BadRequestError(request.guid, ResultCode.NOT_FOUND, f"Unknown instrument {where[:80]}")
+            return topic_of(request, instrument.board)
+        assert isinstance(request, PortfolioRequest)
+        if request.portfolio not in claims.portfolio_list:
+            raise BadRequestError(request.guid, ResultCode.FORBIDDEN, "The portfolio is not in the token")
+        return topic_of(request)
+
+    def _join(self, subscription: Subscription) -> None:
+        feed = subscription.feed
+        if isinstance(feed, StateFeed):
+            first = feed.add(subscription)
+            if first is not None:
+                # An event for the outbox: the first state is delivered, not replaced by a newer one.
+                self._outbox.put_event(subscription, first)
+                self._mark(False)
+            return
+        feed.add(subscription)
+        request = subscription.request
+        if isinstance(request, SubscribeTrades) and request.depth > 0:
+            subscription.hold()
+            task = self._services.spawn(self._send_past(subscription, feed.key, request.depth))
+            self._pasts[subscription] = task
+            task.add_done_callback(lambda _: self._pasts.pop(subscription, None))
+
+    async def _send_past(self, subscription: Subscription, key: FeedKey, limit: int) -> None:
+        page = await self._services.query.recent_trades(key.topic, limit)
+        if not subscription.is_cancelled:
+            write = encoder(key)
+            subscription.begin((write(trade) for trade in page.trades), page.position)
+
+    def _cancel(self, guid: str) -> None:
+        subscription = self._subscriptions.pop(guid, None)
+        if subscription is not None:
+            self._withdraw(subscription)
+            self._leave(subscription)
+
+    def _withdraw(self, subscription: Subscription) -> None:
+        """Take back what still waits to be sent."""
+        task = self._pasts.pop(subscription, None)
+        if task is not None:
+            task.cancel()
+        self._outbox.drop(subscription)
+
+    def _leave(self, subscription: Subscription) -> None:
+        subscription.is_cancelled = True
+        subscription.feed.remove(subscription)
+        self._services.hub.release(subscription.feed)
+
+    def _mark_later(self) -> None:
+        self._mark(False)
+
+    def _answer(self, guid: str, code: int, text: str) -> None:
+        self._outbox.put_answer(SystemMessage(guid, int(code), text).encode())
+        self._mark(True)

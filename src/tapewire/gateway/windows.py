@@ -1,0 +1,66 @@
+"""One timer for all windows: a wheel of millisecond ticks on the running loop.
+
+A feed asks to be woken at the end of its window; all that fall into one tick are woken together. Only the next
+tick is armed with the loop, so a hundred thousand subscriptions cost one timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+
+__all__ = ["Windows"]
+
+_TICK_S = 0.001
+
+
+class Windows:
+    """Wakes callbacks at the ends of their windows, on the loop's clock."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._due: dict[int, list[Callable[[], None]]] = {}
+        self._ticks: list[int] = []
+        self._armed: asyncio.TimerHandle | None = None
+        self._armed_tick = 0
+
+    def now(self) -> float:
+        """Return the loop's time in seconds."""
+        return self._loop.time()
+
+    def wake_at(self, when: float, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once, at ``when`` or up to a tick later."""
+        tick = int(when / _TICK_S) + 1
+        callbacks = self._due.get(tick)
+        if callbacks is not None:
+            callbacks.append(callback)
+            return
+        self._due[tick] = [callback]
+        heapq.heappush(self._ticks, tick)
+        if self._armed is None or tick < self._armed_tick:
+            self._arm(tick)
+
+    def close(self) -> None:
+        """Wake nobody any more."""
+        if self._armed is not None:
+            self._armed.cancel()
+            self._armed = None
+        self._due.clear()
+        self._ticks.clear()
+
+    def _arm(self, tick: int) -> None:
+        if self._armed is not None:
+            self._armed.cancel()
+        self._armed_tick = tick
+        self._armed = self._loop.call_at(tick * _TICK_S, self._turn)
+
+    def _turn(self) -> None:
+        self._armed = None
+        # A loop may fire a timer a little early by its own clock's resolution; this tick is due by definition.
+        now = max(int(self._loop.time() / _TICK_S), self._armed_tick)
+        while self._ticks and self._ticks[0] <= now:
+            for callback in self._due.pop(heapq.heappop(self._ticks)):
+                callback()
+        if self._ticks and self._armed is None:
+            self._arm(self._ticks[0])
