@@ -1,0 +1,98 @@
+"""The listener: one socket, uvicorn on it, started and stopped by its owner."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+
+from tapewire.adapters.one_port import Acceptor, NoWebSocket, one_port_protocol
+
+__all__ = ["HttpServer", "ListenError", "open_listener"]
+
+#: Connections that wait to be accepted.
+BACKLOG = 1_024
+
+
+class ListenError(Exception):
+    """The address cannot be listened on: in use, not ours, or not allowed."""
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Bind a listening socket; port 0 takes a free one.
+
+    Raises:
+        ListenError: Why the address cannot be had, in one line.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ListenError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ListenError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    listener.setblocking(False)
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers: signals are the program's business."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
+
+
+class HttpServer:
+    """Serves an ASGI application and WebSocket connections on one socket."""
+
+    def __init__(self, application: Any, accept: Acceptor, listener: socket.socket) -> None:
+        self._listener = listener
+        self._server = _Server(
+            uvicorn.Config(
+                application,
+                http=one_port_protocol(accept),
+                ws=NoWebSocket,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Return when connections are accepted."""
+        self._serving = asyncio.create_task(self._server.serve([self._listener]), name="http server")
+        up = asyncio.create_task(self._server.is_up.wait())
+        await asyncio.wait({self._serving, up}, return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
+        if self._serving.done():
+            await self._serving
+
+    async def stop(self) -> None:
+        """Accept nothing more, finish HTTP requests within a second, close the socket."""
+        self._server.should_exit = True
+        if self._serving is not None:
+            await self._serving
+        self._listener.close()

@@ -1,0 +1,148 @@
+"""picows as a ``ports.Transport``: what both ends share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+
+from tapewire.ports import FrameListener
+from tapewire.protocol.codes import CloseCode
+from tapewire.protocol.frames import FrameOpcode, frame_header
+
+__all__ = ["PicowsListener", "PicowsTransport"]
+
+#: How long the peer may take to answer our close frame before the connection is aborted.
+CLOSE_TIMEOUT_S = 2.0
+
+_TYPES = {
+    FrameOpcode.CONTINUATION: WSMsgType.CONTINUATION,
+    FrameOpcode.TEXT: WSMsgType.TEXT,
+    FrameOpcode.BINARY: WSMsgType.BINARY,
+    FrameOpcode.PING: WSMsgType.PING,
+    FrameOpcode.PONG: WSMsgType.PONG,
+}
+
+
+class PicowsTransport:
+    """One connection. Servers write many messages in one buffer; clients must mask, so picows writes theirs."""
+
+    def __init__(self, websocket: WSTransport) -> None:
+        self._websocket = websocket
+        self._socket = websocket.underlying_transport
+        # Tell us whenever the network has taken all that was written.
+        self._socket.set_write_buffer_limits(high=0)
+        name = self._socket.get_extra_info("peername")
+        self.peer = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name)
+        self._is_closing = False
+        self._has_peer_closed = False
+        self._abort_handle: asyncio.TimerHandle | None = None
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes that were written and that the network has not taken yet."""
+        return self._socket.get_write_buffer_size()
+
+    def send(self, messages: Sequence[bytes]) -> None:
+        """Send whole text messages in their order, in one write."""
+        if self._is_closing:
+            return
+        if self._websocket.is_client_side:
+            for message in messages:
+                self._websocket.send(WSMsgType.TEXT, message)
+            return
+        parts = []
+        for message in messages:
+            parts.append(frame_header(FrameOpcode.TEXT, len(message)))
+            parts.append(message)
+        self._socket.write(b"".join(parts))
+
+    def send_frame(self, opcode: int, payload: bytes, *, fin: bool = True) -> None:
+        """Send one frame as it stands."""
+        if not self._is_closing:
+            self._websocket.send(_TYPES[FrameOpcode(opcode)], payload, fin)
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Send a close frame, wait for the peer's within a bound, end the connection."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        self._websocket.send_close(code, reason)
+        if self._has_peer_closed:
+            self._websocket.disconnect()
+        # A peer that does not read would keep a graceful end waiting for ever.
+        self._abort_handle = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self.abort)
+
+    def abort(self) -> None:
+        """End the connection now."""
+        self._is_closing = True
+        self._websocket.disconnect(graceful=False)
+
+    def pause_reading(self) -> None:
+        """Take no more bytes from the network."""
+        self._socket.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take bytes from the network again."""
+        if not self._is_closing:
+            self._socket.resume_reading()
+
+    # --- for PicowsListener -----------------------------------------------------------------------------
+
+    def peer_closed(self) -> None:
+        """Note the peer's close frame: after ours the connection has nothing more to carry."""
+        self._has_peer_closed = True
+        if self._is_closing:
+            self._websocket.disconnect()
+
+    def gone(self) -> None:
+        """Note that the connection has ended."""
+        self._is_closing = True
+        if self._abort_handle is not None:
+            self._abort_handle.cancel()
+
+
+class PicowsListener(WSListener):
+    """Hands what picows reports to a ``ports.FrameListener``."""
+
+    def __init__(self, listener: FrameListener) -> None:
+        self._listener = listener
+        self._transport: PicowsTransport | None = None
+        self._frame_received = listener.frame_received
+
+    @property
+    def transport(self) -> PicowsTransport:
+        """The transport of the connection, which is open."""
+        assert self._transport is not None
+        return self._transport
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = PicowsTransport(transport)
+        self._listener.connected(self._transport)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        opcode = frame.msg_type
+        if opcode == WSMsgType.CLOSE and self._transport is not None:
+            self._transport.peer_closed()
+        rsv = frame.rsv1 << 2 | frame.rsv2 << 1 | frame.rsv3
+        self._frame_received(opcode, frame.get_payload_as_bytes(), frame.fin, rsv)  # type: ignore[arg-type]
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if self._transport is None:
+            return
+        self._transport.gone()
+        handshake = transport.close_handshake
+        received = handshake.recv if handshake is not None else None
+        if received is None:
+            self._listener.disconnected(CloseCode.ABNORMAL, "")
+        elif received.code == WSCloseCode.NO_INFO:
+            self._listener.disconnected(CloseCode.NO_STATUS, "")
+        else:
+            self._listener.disconnected(int(received.code), received.reason)  # type: ignore[call-overload]
+
+    def pause_writing(self) -> None:
+        """The network is full; the outbox asks ``unsent_bytes`` itself."""
+
+    def resume_writing(self) -> None:
+        self._listener.writable()
