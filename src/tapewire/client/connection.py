@@ -1,0 +1,120 @@
+"""One connection of the client: frames to messages, messages to the session. The reader never stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from tapewire.client.session import GUID_CHARACTERS, Session
+from tapewire.ports import Transport
+from tapewire.protocol.assembler import Assembler, Closed, Failed, Message, Ping
+from tapewire.protocol.codes import CloseCode
+from tapewire.protocol.frames import FrameOpcode
+
+__all__ = ["Connection", "ConnectionState"]
+
+_TEXT = int(FrameOpcode.TEXT)
+_GUID_START = -GUID_CHARACTERS - 2
+
+
+class ConnectionState(Enum):
+    OPENING = "opening"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class Connection:
+    """Joins a transport and a session. Implements ``ports.FrameListener``.
+
+    ``on_lost`` is called once, when the connection has ended, whoever ended it.
+    """
+
+    def __init__(self, session: Session, on_lost: Callable[[int, str], None]) -> None:
+        self.state = ConnectionState.OPENING
+        self.session = session
+        #: Whole messages that came in.
+        self.received = 0
+        self._on_lost = on_lost
+        self._assembler = Assembler()
+        self._transport: Transport | None = None
+        self._streams = session.streams
+        self._failure: Failed | None = None
+
+    # --- FrameListener ----------------------------------------------------------------------------------
+
+    def connected(self, transport: Transport) -> None:
+        """Note that messages may be sent."""
+        self._transport = transport
+        self.state = ConnectionState.OPEN
+
+    def frame_received(self, opcode: int, payload: bytes, fin: bool, rsv: int) -> None:
+        """Take one frame."""
+        # Nearly all that comes is one frame of ASCII with one of our guids at its end. That case is decided by
+        # a slice and a look-up; anything else takes the long way.
+        if opcode == _TEXT and fin and not rsv and self._assembler.is_idle and payload.isascii():
+            self.received += 1
+            deliver = self._streams.get(payload[_GUID_START:-2])
+            if deliver is not None:
+                deliver(payload)
+            else:
+                self.session.receive(payload)
+            return
+        self._take(opcode, payload, fin, rsv)
+
+    def writable(self) -> None:
+        """Requests are few and small: nothing waits for this."""
+
+    def disconnected(self, code: int, reason: str) -> None:
+        """Tell the owner."""
+        if self.state is ConnectionState.CLOSED:
+            return
+        self.state = ConnectionState.CLOSED
+        self._transport = None
+        if self._failure is not None:
+            code, reason = self._failure.code, f"the broker broke the protocol: {self._failure.reason}"
+        self._on_lost(code, reason)
+
+    # --- for the owner ----------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages may be sent."""
+        return self.state is ConnectionState.OPEN
+
+    def send(self, message: bytes) -> bool:
+        """Send one message; False if the connection is not open any more."""
+        if self._transport is None or self.state is not ConnectionState.OPEN:
+            return False
+        self._transport.send((message,))
+        return True
+
+    def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """End the connection in order; ``on_lost`` follows."""
+        if self._transport is not None and self.state is ConnectionState.OPEN:
+            self.state = ConnectionState.CLOSING
+            self._transport.close(code, reason)
+
+    def abort(self) -> None:
+        """End the connection now."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    def _take(self, opcode: int, payload: bytes, fin: bool, rsv: int) -> None:
+        assembled = self._assembler.feed(opcode, payload, fin, rsv)
+        if isinstance(assembled, Message):
+            self.received += 1
+            if assembled.is_text:
+                self.session.receive(assembled.payload)
+            else:
+                self.session.malformed += 1
+        elif isinstance(assembled, Ping):
+            if self._transport is not None:
+                self._transport.send_frame(FrameOpcode.PONG, assembled.payload)
+        elif isinstance(assembled, Closed):
+            self.close(CloseCode.NORMAL if assembled.code == CloseCode.NO_STATUS else assembled.code)
+        elif isinstance(assembled, Failed):
+            self._failure = assembled
+            self.close(assembled.code, assembled.reason)

@@ -1,0 +1,161 @@
+"""Errors of the client. Two questions decide what a program does: whose fault was it, and may it try again.
+
+::
+
+    TapewireError
+    ├── ConnectError         no connection could be made                        network   retriable
+    ├── ConnectionLostError  a connection ended and took its streams with it    network   retriable
+    ├── TokenRefusedError    the refresh token is not good                      caller    final
+    ├── TokenServiceError    the token service gave no usable answer            broker    retriable
+    ├── RefusedError         the broker refused a request                       broker    by code
+    ├── AnswerTimeoutError   the broker did not answer a request in time        broker    retriable
+    ├── LimitError           a documented limit would be passed                 caller    final
+    ├── BufferOverflowError  a consumer was too slow for a lossless stream      caller    final
+    └── ClosedError          used after it was closed                           caller    final
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from tapewire.protocol.codes import ResultCode
+
+__all__ = [
+    "AnswerTimeoutError",
+    "BufferOverflowError",
+    "ClosedError",
+    "ConnectError",
+    "ConnectionLostError",
+    "Fault",
+    "LimitError",
+    "RefusedError",
+    "TapewireError",
+    "TokenRefusedError",
+    "TokenServiceError",
+]
+
+
+class Fault(Enum):
+    """Whose fault an error is."""
+
+    CALLER = "caller"
+    NETWORK = "network"
+    BROKER = "broker"
+
+
+class TapewireError(Exception):
+    """Root of all errors of the client."""
+
+    fault = Fault.CALLER
+    #: Whether the same call may succeed later.
+    retriable = False
+
+
+class ConnectError(TapewireError):
+    """No connection could be made."""
+
+    fault = Fault.NETWORK
+    retriable = True
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url = url
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot connect to {self.url}: {self.reason}"
+
+
+class ConnectionLostError(TapewireError):
+    """A connection ended, and the streams on it with it. What was received before is delivered first."""
+
+    fault = Fault.NETWORK
+    retriable = True
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the connection was lost ({self.code}{': ' + self.reason if self.reason else ''})"
+
+
+class TokenRefusedError(TapewireError):
+    """The token service does not know the refresh token: a person has to issue a new one."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"the refresh token was refused ({self.status})"
+
+
+class TokenServiceError(TapewireError):
+    """The token service gave no usable answer."""
+
+    fault = Fault.BROKER
+    retriable = True
+
+
+class RefusedError(TapewireError):
+    """The broker refused a request: ``code`` in terms of HTTP, ``text`` for people."""
+
+    fault = Fault.BROKER
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text
+
+    @property
+    def retriable(self) -> bool:  # type: ignore[override]
+        """Too many requests or connections, and faults of the server, may pass."""
+        return self.code == ResultCode.TOO_MANY or self.code >= 500
+
+    def __str__(self) -> str:
+        return f"the broker refused: {self.code} {self.text}"
+
+
+class AnswerTimeoutError(TapewireError):
+    """The broker did not answer a request in time; whether it took it is not known."""
+
+    fault = Fault.BROKER
+    retriable = True
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"no answer within {self.seconds:g} s"
+
+
+class LimitError(TapewireError):
+    """A documented limit would be passed; nothing was sent."""
+
+    def __init__(self, what: str, asked: object, limit: object) -> None:
+        super().__init__(what, asked, limit)
+        self.what = what
+        self.asked = asked
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.asked} asked for, the limit is {self.limit}"
+
+
+class BufferOverflowError(TapewireError):
+    """A consumer was too slow for a stream that must not lose anything. What fitted was delivered first."""
+
+    def __init__(self, stream: str, size: int) -> None:
+        super().__init__(stream, size)
+        self.stream = stream
+        self.size = size
+
+    def __str__(self) -> str:
+        return f"{self.stream}: the consumer fell {self.size} records behind"
+
+
+class ClosedError(TapewireError):
+    """Used after it was closed, or before it was opened."""

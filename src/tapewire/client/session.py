@@ -1,0 +1,73 @@
+"""What one connection of the data socket carries: requests that wait for answers and streams by guid. Pure.
+
+The session knows no socket. It is given messages and says to whom they belong; whoever owns the connection sends
+what it is asked to. A new connection gets a new session, into which the wanted streams are entered again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tapewire.protocol.errors import MalformedMessageError
+from tapewire.protocol.messages import SystemMessage, guid_of_data, read_system
+
+__all__ = ["GUID_CHARACTERS", "Session", "guid_slice"]
+
+#: All guids of this client have this length, so that the reader finds them at a fixed place.
+GUID_CHARACTERS = 32
+
+_END = len('"}')
+
+
+def guid_slice(message: bytes) -> bytes:
+    """Return the bytes where a data message of this client has its guid."""
+    return message[-GUID_CHARACTERS - _END : -_END]
+
+
+class Session:
+    """Routes the messages of one connection."""
+
+    def __init__(self) -> None:
+        #: Where data go, by guid. The reader looks in here itself for each message.
+        self.streams: dict[bytes, Callable[[bytes], None]] = {}
+        self._answers: dict[str, Callable[[SystemMessage], None]] = {}
+        #: Messages that belong to nobody: data of cancelled guids, answers that came too late.
+        self.unclaimed = 0
+        #: Messages that could not be read at all.
+        self.malformed = 0
+
+    def expect_answer(self, guid: str, deliver: Callable[[SystemMessage], None]) -> None:
+        """Have the answer to a request delivered."""
+        self._answers[guid] = deliver
+
+    def forget_answer(self, guid: str) -> None:
+        """Wait for an answer no longer."""
+        self._answers.pop(guid, None)
+
+    def open_stream(self, guid: str, deliver: Callable[[bytes], None]) -> None:
+        """Have the data messages of a guid delivered, also those that come before the answer."""
+        self.streams[guid.encode()] = deliver
+
+    def close_stream(self, guid: str) -> None:
+        """Drop the data messages of a guid from now on."""
+        self.streams.pop(guid.encode(), None)
+
+    def receive(self, message: bytes) -> None:
+        """Take one message of any kind; never raises for what the other end sends."""
+        try:
+            answer = read_system(message)
+            guid = guid_of_data(message) if answer is None else None
+        except MalformedMessageError:
+            self.malformed += 1
+            return
+        if answer is not None:
+            deliver_answer = self._answers.pop(answer.request_guid, None)
+            if deliver_answer is not None:
+                deliver_answer(answer)
+                return
+        elif guid is not None:
+            deliver = self.streams.get(guid.encode())
+            if deliver is not None:
+                deliver(message)
+                return
+        self.unclaimed += 1

@@ -1,0 +1,190 @@
+"""The owner of a connection and of all that was asked for on it.
+
+This version keeps one connection and opens it once: when it ends, every stream ends with ``ConnectionLostError``
+instead of going quiet. What was wanted is kept apart from the session that carried it, so that a new session can
+be entered with the same subscriptions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+import msgspec
+
+from tapewire.client import errors
+from tapewire.client.connection import Connection, ConnectionState
+from tapewire.client.errors import (
+    AnswerTimeoutError,
+    ClosedError,
+    ConnectionLostError,
+    LimitError,
+    RefusedError,
+    TapewireError,
+)
+from tapewire.client.session import Session
+from tapewire.client.states import SubscriptionState
+from tapewire.client.subscription import Subscription
+from tapewire.client.tokens import TokenKeeper
+from tapewire.model import Record
+from tapewire.ports import ConnectError, Connector
+from tapewire.protocol.codes import CloseCode, ResultCode
+from tapewire.protocol.limits import SUBSCRIPTIONS_PER_CONNECTION_MAX
+from tapewire.protocol.messages import SystemMessage
+from tapewire.protocol.requests import Unsubscribe, request_bytes
+
+__all__ = ["Supervisor"]
+
+CONNECT_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 10.0
+#: How long an orderly end may take before the connection is dropped.
+CLOSE_TIMEOUT_S = 1.0
+
+
+class Supervisor:
+    """Opens streams on one connection of the data socket."""
+
+    def __init__(self, url: str, connector: Connector, tokens: TokenKeeper, rng: random.Random) -> None:
+        self._url = url
+        self._connector = connector
+        self._tokens = tokens
+        self._random = rng
+        self._wanted: dict[Subscription[Record], str] = {}
+        self._waiting: set[asyncio.Future[SystemMessage]] = set()
+        self._connection: Connection | None = None
+        self._gone = asyncio.Event()
+        self._error: TapewireError = ClosedError("the broker is closed")
+
+    @property
+    def received(self) -> int:
+        """Messages that have come in over the connection."""
+        return self._connection.received if self._connection else 0
+
+    @property
+    def session(self) -> Session | None:
+        """The session of the connection."""
+        return self._connection.session if self._connection else None
+
+    async def start(self) -> None:
+        """Open the connection.
+
+        Raises:
+            ConnectError: It cannot be opened.
+        """
+        connection = Connection(Session(), self._lost)
+        try:
+            await self._connector.connect(self._url, connection, timeout_s=CONNECT_TIMEOUT_S)
+        except ConnectError as error:
+            raise errors.ConnectError(self._url, error.reason) from error
+        self._connection = connection
+
+    async def close(self) -> None:
+        """End all streams and the connection; returns when nothing of it is left."""
+        connection = self._connection
+        if connection is None:
+            return
+        self._end_all(None)
+        if connection.state is ConnectionState.CLOSED:
+            return
+        connection.close(CloseCode.NORMAL)
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._gone.wait()
+        except TimeoutError:
+            connection.abort()
+            await self._gone.wait()
+
+    # --- SubscriptionOwner ------------------------------------------------------------------------------
+
+    async def open(self, subscription: Subscription[Record]) -> None:
+        """Ask the broker for a stream and wait for its answer; a token that has run out is renewed once."""
+        if len(self._wanted) >= SUBSCRIPTIONS_PER_CONNECTION_MAX:
+            raise LimitError("subscriptions a connection", len(self._wanted) + 1, SUBSCRIPTIONS_PER_CONNECTION_MAX)
+        guid = f"{self._random.getrandbits(128):032x}"
+        self._wanted[subscription] = guid
+        subscription.moved(SubscriptionState.PENDING)
+        try:
+            answer = await self._ask(subscription, guid)
+            if answer.http_code == ResultCode.UNAUTHORIZED:
+                await self._tokens.renew()
+                answer = await self._ask(subscription, guid)
+            if not answer.ok:
+                raise RefusedError(answer.http_code, answer.message)
+        except RefusedError:
+            self._forget(subscription)
+            subscription.moved(SubscriptionState.REFUSED)
+            raise
+        except BaseException:
+            # Given up before the answer: the broker may have granted it all the same, so take it back.
+            if subscription in self._wanted:
+                self.release(subscription)
+                subscription.moved(SubscriptionState.CLOSED)
+            raise
+        subscription.moved(SubscriptionState.ACTIVE)
+
+    def release(self, subscription: Subscription[Record]) -> None:
+        """Ask the broker for a stream no longer. Its answer is of no interest."""
+        guid = self._forget(subscription)
+        connection = self._connection
+        if guid is None or connection is None or not connection.is_open:
+            return
+        connection.session.expect_answer(guid, _ignore)
+        connection.send(request_bytes(Unsubscribe(guid=guid, token=self._tokens.newest)))
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    async def _ask(self, subscription: Subscription[Record], guid: str) -> SystemMessage:
+        connection = self._connection
+        if connection is None or not connection.is_open:
+            raise self._error
+        request = msgspec.structs.replace(subscription.request, guid=guid, token=self._tokens.current())
+        answered: asyncio.Future[SystemMessage] = asyncio.get_running_loop().create_future()
+        self._waiting.add(answered)
+        # Data may come before the answer.
+        connection.session.open_stream(guid, subscription.buffer.put)
+        connection.session.expect_answer(guid, _setter(answered))
+        connection.send(request_bytes(request))
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                return await answered
+        except TimeoutError:
+            raise AnswerTimeoutError(ANSWER_TIMEOUT_S) from None
+        finally:
+            self._waiting.discard(answered)
+            connection.session.forget_answer(guid)
+
+    def _forget(self, subscription: Subscription[Record]) -> str | None:
+        guid = self._wanted.pop(subscription, None)
+        if guid is not None and self._connection is not None:
+            self._connection.session.close_stream(guid)
+        return guid
+
+    def _lost(self, code: int, reason: str) -> None:
+        self._error = ConnectionLostError(code, reason)
+        self._gone.set()
+        self._end_all(self._error)
+
+    def _end_all(self, error: ConnectionLostError | None) -> None:
+        for answered in self._waiting:
+            if not answered.done():
+                answered.set_exception(error or ClosedError("the broker was closed"))
+        for subscription in tuple(self._wanted):
+            self._forget(subscription)
+            if error is not None:
+                subscription.lost(error)
+            else:
+                subscription.moved(SubscriptionState.CLOSED)
+                subscription.buffer.end()
+
+
+def _setter(answered: asyncio.Future[SystemMessage]) -> Callable[[SystemMessage], None]:
+    def deliver(answer: SystemMessage) -> None:
+        if not answered.done():
+            answered.set_result(answer)
+
+    return deliver
+
+
+def _ignore(answer: SystemMessage) -> None:
+    """An answer that changes nothing."""

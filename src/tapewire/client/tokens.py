@@ -1,0 +1,150 @@
+"""The access token: one task renews it at about half of its life, everybody else reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import NoReturn
+
+import msgspec
+
+from tapewire.client.errors import TokenRefusedError, TokenServiceError
+from tapewire.ports import ConnectError, HttpClient
+from tapewire.protocol.errors import MalformedMessageError
+from tapewire.protocol.tokens import Claims, claims_of, read_access_token
+
+__all__ = ["TokenKeeper"]
+
+log = logging.getLogger("tapewire.client")
+
+REQUEST_TIMEOUT_S = 10.0
+#: Renewal comes at this part of the token's life, give or take the jitter: programs must not ask all at once.
+RENEW_AT = 0.5
+RENEW_JITTER = 0.1
+#: Pauses between failed renewals double from the first to the last; each is drawn at random below that.
+RETRY_FIRST_S = 1.0
+RETRY_LAST_S = 60.0
+
+
+class TokenKeeper:
+    """Holds the newest access token of one refresh token. Neither is ever written to a log."""
+
+    def __init__(self, http: HttpClient, oauth_url: str, refresh_token: str, rng: random.Random) -> None:
+        self._http = http
+        self._url = oauth_url.rstrip("/") + "/refresh"
+        self._refresh_token = refresh_token
+        self._random = rng
+        self._token = ""
+        self._claims: Claims | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._refused: TokenRefusedError | None = None
+
+    def __repr__(self) -> str:
+        return f"TokenKeeper({self._url!r}, ***)"
+
+    @property
+    def claims(self) -> Claims:
+        """What the token says: portfolios, rights, end of life."""
+        assert self._claims is not None
+        return self._claims
+
+    async def start(self) -> None:
+        """Get the first token and begin to renew it.
+
+        Raises:
+            TokenRefusedError: The refresh token is not good.
+            TokenServiceError: The service gave no usable answer.
+        """
+        await self.renew()
+        self._keeping = asyncio.create_task(self._keep(), name="token renewal")
+
+    async def close(self) -> None:
+        """Renew no more."""
+        tasks = [task for task in (self._keeping, self._renewing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def current(self) -> str:
+        """Return the newest token.
+
+        Raises:
+            TokenRefusedError: The refresh token has ceased to be good.
+        """
+        if self._refused is not None:
+            raise self._refused
+        return self._token
+
+    @property
+    def newest(self) -> str:
+        """The newest token, even if no newer one can be had: good enough to take something back."""
+        return self._token
+
+    async def renew(self) -> str:
+        """Get a new token now; calls that overlap share one request.
+
+        Raises:
+            TokenRefusedError: The refresh token is not good.
+            TokenServiceError: The service gave no usable answer.
+        """
+        if self._renewing is None:
+            self._renewing = asyncio.create_task(self._fetch(), name="token request")
+            self._renewing.add_done_callback(self._fetched)
+        # Whoever gives up waiting does not take the token from the others.
+        await asyncio.shield(self._renewing)
+        return self._token
+
+    def _fetched(self, task: asyncio.Task[None]) -> None:
+        self._renewing = None
+        if not task.cancelled():
+            task.exception()
+
+    async def _fetch(self) -> None:
+        # In the body, not in the address: addresses end up in logs of proxies.
+        body = msgspec.json.encode({"token": self._refresh_token})
+        try:
+            answer = await self._http.request(
+                "POST",
+                self._url,
+                headers={"Content-Type": "application/json"},
+                body=body,
+                timeout_s=REQUEST_TIMEOUT_S,
+            )
+        except ConnectError as error:
+            raise TokenServiceError(f"the token service cannot be reached: {error.reason}") from error
+        if answer.status != 200:
+            self._fail(answer.status)
+        try:
+            token = read_access_token(answer.body)
+            self._claims = claims_of(token)
+        except MalformedMessageError as error:
+            raise TokenServiceError(error.reason) from None
+        self._token = token
+
+    def _fail(self, status: int) -> NoReturn:
+        if status in (400, 401, 403):
+            self._refused = TokenRefusedError(status)
+            raise self._refused
+        raise TokenServiceError(f"the token service answered {status}")
+
+    async def _keep(self) -> None:
+        retry_s = RETRY_FIRST_S
+        while True:
+            life_s = max(self.claims.exp - self.claims.iat, 2)
+            jitter = self._random.uniform(1 - RENEW_JITTER, 1 + RENEW_JITTER)
+            await asyncio.sleep(life_s * RENEW_AT * jitter)
+            while True:
+                try:
+                    await self.renew()
+                except TokenRefusedError:
+                    log.error("the refresh token has ceased to be good; the access token is not renewed")
+                    return
+                except TokenServiceError as error:
+                    log.warning("the access token was not renewed: %s", error)
+                    await asyncio.sleep(self._random.uniform(0, retry_s))
+                    retry_s = min(retry_s * 2, RETRY_LAST_S)
+                else:
+                    retry_s = RETRY_FIRST_S
+                    break
