@@ -68,7 +68,7 @@ class PicowsTransport:
         if self._is_closing:
             return
         self._is_closing = True
-        self._websocket.send_close(code, reason)
+        self._websocket.send_close(code, reason)  # type: ignore[arg-type]  # any number will do
         if self._has_peer_closed:
             self._websocket.disconnect()
         # A peer that does not read would keep a graceful end waiting for ever.

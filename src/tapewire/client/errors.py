@@ -3,6 +3,7 @@
 ::
 
     TapewireError
+    ├── ConfigurationError   it is not clear where to connect to, or as whom    caller    final
     ├── ConnectError         no connection could be made                        network   retriable
     ├── ConnectionLostError  a connection ended and took its streams with it    network   retriable
     ├── TokenRefusedError    the refresh token is not good                      caller    final
@@ -24,6 +25,7 @@ __all__ = [
     "AnswerTimeoutError",
     "BufferOverflowError",
     "ClosedError",
+    "ConfigurationError",
     "ConnectError",
     "ConnectionLostError",
     "Fault",
@@ -49,6 +51,10 @@ class TapewireError(Exception):
     fault = Fault.CALLER
     #: Whether the same call may succeed later.
     retriable = False
+
+
+class ConfigurationError(TapewireError):
+    """It is not clear where to connect to, or as whom."""
 
 
 class ConnectError(TapewireError):

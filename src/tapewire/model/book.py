@@ -31,8 +31,8 @@ class Book(Record, frozen=True, kw_only=True, gc=False):
     snapshot: Annotated[Maybe[bool], Wire("snapshot", None, None)] = UNSET
     bids: Annotated[tuple[BookLevel, ...], Wire("bids", "b")]
     asks: Annotated[tuple[BookLevel, ...], Wire("asks", "a")]
-    #: Deprecated by the broker: ``time_ms`` in whole seconds.
-    time_s: Annotated[Maybe[int], Wire("timestamp", None, None)] = UNSET
+    #: Deprecated by the broker: ``time_ms`` in seconds, as a rule whole ones.
+    time_s: Annotated[Maybe[int | float], Wire("timestamp", None, None)] = UNSET
     time_ms: Annotated[int, Wire("ms_timestamp", "t", "msTimestamp")]
     #: True: the state at the time of subscription. False: a live update.
     existing: Annotated[bool, Wire("existing", "h")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Annotated
 
@@ -68,7 +68,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         """
         if not price.is_finite():
             raise ValueError(f"price {price} is not finite")
-        ticks, rest = divmod(price, self.tick_size)
+        try:
+            ticks, rest = divmod(price, self.tick_size)
+        except InvalidOperation:  # more digits than the decimal context holds
+            raise ValueError(f"price {price} has too many digits") from None
         if rest:
             raise ValueError(f"price {price} is not a multiple of the step {self.tick_size}")
         return int(ticks)
@@ -99,7 +102,5 @@ class InstrumentUpdate(Record, frozen=True, kw_only=True, gc=False):
 
     def merged(self, later: InstrumentUpdate) -> InstrumentUpdate:
         """Return this state with what ``later`` says laid over it; keys that ``later`` lacks stay."""
-        said = {
-            name: value for name in later.__struct_fields__ if (value := getattr(later, name)) is not UNSET
-        }
+        said = {name: value for name in later.__struct_fields__ if (value := getattr(later, name)) is not UNSET}
         return msgspec.structs.replace(self, **said)

@@ -27,9 +27,7 @@ class Quote(Record, frozen=True, kw_only=True, gc=False):
     high_price: Annotated[float, Wire("high_price", "h", "highPrice")]
     low_price: Annotated[float, Wire("low_price", "l", "lowPrice", also=("le",))]
     #: Accrued coupon interest of a bond in its currency; 0 otherwise.
-    accrued_interest: Annotated[
-        float, Wire("accruedInt", "acci", "accruedInterest", also=("accruedIntetest",))
-    ]
+    accrued_interest: Annotated[float, Wire("accruedInt", "acci", "accruedInterest", also=("accruedIntetest",))]
     #: Traded in this session, lots.
     volume: Annotated[float, Wire("volume", "v")]
     #: Contracts; null or 0 where the instrument has none.

@@ -44,6 +44,9 @@ class Wire(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of all wire records: immutable, compared by value, built with keyword arguments.
 
+    What is decoded is an instance of the record in a subclass of its format, and records of different classes
+    are never equal: compare fields there.
+
     Fields that the reference marks as never null are typed so. A broker that sends null (or leaves a key
     out) all the same does not cost the record: the field then holds ``None`` (or ``UNSET``).
     """

@@ -44,7 +44,7 @@ class Word(StrEnum):
     @property
     def known(self) -> bool:
         """Whether the word is in the list."""
-        return self._name_ in type(self).__members__
+        return type(self)._value2member_map_.get(self._value_) is self
 
 
 class Exchange(Word):

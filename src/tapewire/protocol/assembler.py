@@ -72,8 +72,8 @@ class Assembler:
 
     def __init__(self, *, message_bytes_max: int = MESSAGE_BYTES_MAX) -> None:
         self._bytes_max = message_bytes_max
-        self._parts: list[bytes] = []
-        self._size = 0
+        # One buffer, not a list of parts: fragments of no or few bytes must not cost more than they carry.
+        self._parts = bytearray()
         self._is_text = False
         self._is_partial = False
         self._ended = False
@@ -105,21 +105,19 @@ class Assembler:
         else:
             self._is_text = opcode == _TEXT
             self._is_partial = True
-        self._size += len(payload)
-        if self._size > self._bytes_max:
+        if len(self._parts) + len(payload) > self._bytes_max:
             return self._fail(CloseCode.TOO_BIG, f"message above {self._bytes_max} bytes")
         if self._is_text and not self._is_utf8(payload, fin):
             return self._fail(CloseCode.INVALID_TEXT, "invalid UTF-8")
         if not fin:
-            self._parts.append(payload)
+            self._parts += payload
             return None
         whole = payload
         if self._parts:
-            self._parts.append(payload)
-            whole = b"".join(self._parts)
-            self._parts.clear()
+            self._parts += payload
+            whole = bytes(self._parts)
+            self._parts = bytearray()
         self._is_partial = False
-        self._size = 0
         return Message(whole, self._is_text)
 
     def _is_utf8(self, payload: bytes, fin: bool) -> bool:
@@ -154,5 +152,5 @@ class Assembler:
 
     def _fail(self, code: CloseCode, reason: str) -> Failed:
         self._ended = True
-        self._parts.clear()
+        self._parts = bytearray()
         return Failed(int(code), reason)

@@ -6,7 +6,7 @@ send them as JSON integers, so ``str(command.order_id)`` is the number.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, InvalidOperation
 from typing import ClassVar
 
 import msgspec
@@ -17,8 +17,10 @@ from tapewire.protocol.errors import BadRequestError
 from tapewire.protocol.limits import (
     COMMENT_CHARACTERS_MAX,
     ICEBERG_VARIANCE_PERCENT_MAX,
+    PRICE_DIGITS_MAX,
     PROTECTING_SECONDS_MAX,
     QUANTITY_LOTS_MAX,
+    UNIX_SECONDS_MAX,
 )
 from tapewire.protocol.messages import SystemMessage
 from tapewire.protocol.reading import Envelope, WireRequest, read_fields, write_request
@@ -116,7 +118,7 @@ class _Conditional(_Body, frozen=True, kw_only=True):
     activate: Maybe[bool | None] = UNSET
 
     def problem(self) -> str | None:
-        if self.stop_end_unix_time < 0:
+        if not 0 <= self.stop_end_unix_time <= UNIX_SECONDS_MAX:
             return "Invalid or unsupported stopEndUnixTime"
         seconds = self.protecting_seconds
         if isinstance(seconds, int) and not 1 <= seconds <= PROTECTING_SECONDS_MAX:
@@ -124,8 +126,20 @@ class _Conditional(_Body, frozen=True, kw_only=True):
         return _Body.problem(self) or _price_problem(self.trigger_price, "triggerPrice")
 
 
+_PRICE_CONTEXT = Context(prec=2 * PRICE_DIGITS_MAX)
+_PRICE_STEP = Decimal(1).scaleb(-PRICE_DIGITS_MAX)
+
+
 def _price_problem(price: Decimal, name: str = "price") -> str | None:
-    return None if price.is_finite() and price > 0 else f"Invalid or unsupported {name}"
+    # A price of a million digits or of the exponent 999999 is a number too, and would be somebody's surprise.
+    problem = f"Invalid or unsupported {name}"
+    if not price.is_finite() or price <= 0:
+        return problem
+    try:
+        is_exact = price.quantize(_PRICE_STEP, context=_PRICE_CONTEXT) == price
+    except InvalidOperation:
+        return problem
+    return None if is_exact else problem
 
 
 def _iceberg_problem(quantity: int, fixed: object, variance: object = UNSET) -> str | None:
@@ -139,7 +153,10 @@ def _iceberg_problem(quantity: int, fixed: object, variance: object = UNSET) -> 
 
 
 def _number_problem(number: str | int) -> str | None:
-    is_number = isinstance(number, int) or (0 < len(number) <= 20 and number.isascii() and number.isdigit())
+    if isinstance(number, int):
+        is_number = 0 <= number < 2**63
+    else:
+        is_number = 0 < len(number) <= 20 and number.isascii() and number.isdigit()
     return None if is_number else "Invalid or unsupported orderId"
 
 

@@ -9,7 +9,12 @@
 
 from __future__ import annotations
 
-__all__ = ["BadRequestError", "MalformedMessageError", "ProtocolError"]
+import msgspec
+
+__all__ = ["UNREADABLE", "BadRequestError", "MalformedMessageError", "ProtocolError"]
+
+#: What reading JSON may raise: bad syntax or type, bytes that are no UTF-8, nesting without end.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class ProtocolError(Exception):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
+from decimal import Decimal
 from functools import cache
 from operator import attrgetter
 from typing import (
@@ -28,7 +29,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from tapewire.model import Record, Wire
-from tapewire.protocol.errors import MalformedMessageError
+from tapewire.protocol.errors import UNREADABLE, MalformedMessageError
 from tapewire.protocol.words import Format
 
 __all__ = ["Codec", "Field", "codec", "fields_of"]
@@ -37,6 +38,7 @@ R = TypeVar("R", bound=Record)
 
 #: The only encoder for what tapewire writes: money leaves as a JSON number, not as text.
 write_json = msgspec.json.Encoder(decimal_format="number").encode
+_KEEP: Any = {"builtin_types": (Decimal,)}
 
 
 class Field(NamedTuple):
@@ -88,8 +90,14 @@ class Codec(Generic[R]):
         }
 
     def encode(self, record: R) -> bytes:
-        """Write the ``data`` object of a record; fields that are UNSET are left out."""
-        return write_json(self._shape(record))
+        """Write the ``data`` object of a record; fields that are UNSET are left out.
+
+        A number that is not finite is written as null: JSON has no other word for it.
+        """
+        data = write_json(self._shape(record))
+        if b"NaN" in data or b"Infinity" in data:  # seldom, and then most often inside a text
+            return write_json(_without_strange_numbers(msgspec.to_builtins(self._shape(record), **_KEEP)))
+        return data
 
     def decode(self, data: bytes) -> R:
         """Read a ``data`` object.
@@ -99,7 +107,7 @@ class Codec(Generic[R]):
         """
         try:
             return cast(R, self._read_data(self._with_known_keys(data)))
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise MalformedMessageError(str(error)) from error
 
     def decode_message(self, message: bytes) -> R:
@@ -110,7 +118,7 @@ class Codec(Generic[R]):
         """
         try:
             return cast(R, self._read_message(self._with_known_keys(message)).data)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise MalformedMessageError(str(error)) from error
 
     def _with_known_keys(self, text: bytes) -> bytes:
@@ -179,15 +187,22 @@ def _reading_annotation(annotation: Any, message_format: Format) -> Any:
 
 # --- writing --------------------------------------------------------------------------------------------
 
+
+def _without_strange_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_strange_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_strange_numbers(item) for item in value]
+    return None if isinstance(value, Decimal) and not value.is_finite() else value
+
+
 _Shape = Callable[[Any], Any]
 
 
 @cache
 def _shaper(record_type: type[Record], message_format: Format) -> _Shape:
     """Make the function that turns a record into a struct with just the keys of one format."""
-    keys = {
-        field.name: key for field in fields_of(record_type) if (key := field.key(message_format)) is not None
-    }
+    keys = {field.name: key for field in fields_of(record_type) if (key := field.key(message_format)) is not None}
     present = [field for field in fields_of(record_type) if field.name in keys]
     target = msgspec.defstruct(
         f"Written{record_type.__name__}{message_format}",

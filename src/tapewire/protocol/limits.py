@@ -22,6 +22,7 @@ __all__ = [
     "ICEBERG_VARIANCE_PERCENT_MAX",
     "INTERVAL_SECONDS_MAX",
     "MESSAGE_BYTES_MAX",
+    "PRICE_DIGITS_MAX",
     "PROTECTING_SECONDS_MAX",
     "QUANTITY_LOTS_MAX",
     "REQUEST_BACKLOG_MAX",
@@ -29,6 +30,7 @@ __all__ = [
     "SUBSCRIPTIONS_PER_CONNECTION_MAX",
     "TOKEN_LIFE_SECONDS",
     "TRADES_HISTORY_MAX",
+    "UNIX_SECONDS_MAX",
     "UNPROCESSED_MESSAGES_MAX",
     "effective_frequency_ms",
 ]
@@ -52,12 +54,16 @@ FREQUENCY_FLOOR_MS = {Format.SIMPLE: 25, Format.SLIM: 10, Format.HEAVY: 500}
 FREQUENCY_MAX_MS = 3_600_000
 #: Ours: the longest bar is a leap year.
 INTERVAL_SECONDS_MAX = 31_622_400
+#: Ours: the end of the year 9999, the last that a date can show. Milliseconds sent by mistake lie beyond.
+UNIX_SECONDS_MAX = 253_402_300_799
 
 #: Real clients send guids of 55 characters, so the documented 50 holds in strict mode only.
 GUID_CHARACTERS_MAX = 256
 STRICT_GUID_CHARACTERS_MAX = 50
 COMMENT_CHARACTERS_MAX = 100
 QUANTITY_LOTS_MAX = 2**31 - 1
+#: Ours: digits of a price before the point, and as many behind it; decimal arithmetic is exact within.
+PRICE_DIGITS_MAX = 14
 PROTECTING_SECONDS_MAX = 300
 ICEBERG_VARIANCE_PERCENT_MAX = 20
 

@@ -6,20 +6,19 @@ messages begin with ``{"data":`` and end with the guid. Source: reference of sub
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from tapewire.model import UNSET, Maybe
 from tapewire.protocol.codes import ResultCode
-from tapewire.protocol.errors import MalformedMessageError
+from tapewire.protocol.errors import UNREADABLE, MalformedMessageError
 from tapewire.protocol.formats import write_json
 
 __all__ = ["DATA_PREFIX", "SystemMessage", "data_tail", "guid_of_data", "read_system"]
 
 DATA_PREFIX = b'{"data":'
 _SYSTEM_PREFIX = b'{"requestGuid":'
-_GUID_KEY = b'"guid":"'
+# The comma tells the key from the end of a longer one: ``"a\\"guid":"x"``.
+_GUID_KEY = b',"guid":"'
 
 
 class SystemMessage(msgspec.Struct, frozen=True, rename="camel"):
@@ -40,8 +39,18 @@ class SystemMessage(msgspec.Struct, frozen=True, rename="camel"):
         return write_json(self)
 
 
-_read_system = msgspec.json.Decoder(SystemMessage, strict=False).decode
-_read_any = msgspec.json.Decoder(dict[str, Any]).decode
+class _ReadSystem(msgspec.Struct, rename="camel"):
+    """An answer as it may come: null where there is nothing to say, the number as text or integer."""
+
+    request_guid: str | None
+    http_code: int
+    message: str | None = None
+    order_number: str | int | None = None
+
+
+_read_system = msgspec.json.Decoder(_ReadSystem, strict=False).decode
+_read_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_read_text = msgspec.json.Decoder(str).decode
 
 
 def read_system(message: bytes) -> SystemMessage | None:
@@ -53,11 +62,13 @@ def read_system(message: bytes) -> SystemMessage | None:
     if message.startswith(DATA_PREFIX):
         return None
     try:
-        if not message.startswith(_SYSTEM_PREFIX) and "requestGuid" not in _read_any(message):
+        if not message.startswith(_SYSTEM_PREFIX) and "requestGuid" not in _read_keys(message):
             return None
-        return _read_system(message)
-    except (msgspec.DecodeError, RecursionError) as error:
+        read = _read_system(message)
+    except UNREADABLE as error:
         raise MalformedMessageError(str(error)) from error
+    number = UNSET if read.order_number is None else str(read.order_number)
+    return SystemMessage(read.request_guid or "", read.http_code, read.message or "", number)
 
 
 def data_tail(guid: str) -> bytes:
@@ -83,8 +94,8 @@ def guid_of_data(message: bytes) -> str | None:
             except UnicodeDecodeError as error:
                 raise MalformedMessageError("the guid is no UTF-8 text") from error
     try:
-        fields = _read_any(message)
-    except (msgspec.DecodeError, RecursionError) as error:
+        fields = _read_keys(message)
+        found = bytes(fields.get("guid", b""))
+        return _read_text(found) if "data" in fields and found.startswith(b'"') else None
+    except UNREADABLE as error:
         raise MalformedMessageError(str(error)) from error
-    found = fields.get("guid")
-    return found if "data" in fields and isinstance(found, str) else None

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
 from tapewire.model import Word
 from tapewire.protocol.codes import ResultCode
-from tapewire.protocol.errors import BadRequestError
+from tapewire.protocol.errors import UNREADABLE, BadRequestError
 from tapewire.protocol.formats import write_json
 from tapewire.protocol.limits import GUID_CHARACTERS_MAX
 
@@ -36,6 +36,10 @@ class Envelope(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Envelope(opcode={self.opcode!r}, guid={self.guid!r}, token={'***' if self.token else ''!r})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # What pretty printers ask for instead.
+        return [("opcode", self.opcode), ("guid", self.guid), ("token", "***")]
+
 
 class WireRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Base of all requests: a class is the list of fields that its opcode takes."""
@@ -43,13 +47,16 @@ class WireRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     guid: str
 
     def __repr__(self) -> str:
+        fields = (f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({', '.join(fields)})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
         # A request may be logged; its token may not.
-        fields = (
-            f"{name}=***" if name == "token" else f"{name}={value!r}"
+        return [
+            (name, "***" if name == "token" else value)
             for name in self.__struct_fields__
             if (value := getattr(self, name)) is not msgspec.UNSET
-        )
-        return f"{type(self).__name__}({', '.join(fields)})"
+        ]
 
     def problem(self) -> str | None:
         """Say what is wrong with values that are well typed, None if nothing is."""
@@ -63,6 +70,8 @@ class _RawEnvelope(msgspec.Struct):
 
 
 _read_raw = msgspec.json.Decoder(_RawEnvelope).decode
+_read_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_read_text = msgspec.json.Decoder(str).decode
 _PATH = re.compile(r"at `\$\.?([A-Za-z.]*)")
 _MISSING = re.compile(r"required field `([A-Za-z]+)`")
 
@@ -81,9 +90,9 @@ def read_envelope(message: bytes, *, guid_characters_max: int = GUID_CHARACTERS_
     """
     try:
         raw = _read_raw(message)
-    except msgspec.ValidationError as error:
-        raise BadRequestError("", ResultCode.BAD_REQUEST, "The message is not a JSON object") from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except msgspec.ValidationError:
+        raw = _read_texts_only(message)
+    except UNREADABLE as error:
         raise BadRequestError("", ResultCode.BAD_REQUEST, "The message is not valid JSON") from error
     guid = raw.guid
     if not isinstance(guid, str) or not guid:
@@ -97,6 +106,18 @@ def read_envelope(message: bytes, *, guid_characters_max: int = GUID_CHARACTERS_
     return Envelope(raw.opcode, guid, raw.token if isinstance(raw.token, str) else "")
 
 
+def _read_texts_only(message: bytes) -> _RawEnvelope:
+    """Read an envelope that holds a number beyond all bounds: the guid beside it can still be answered."""
+    try:
+        fields = _read_keys(message)
+        texts = {key: raw for key in ("opcode", "guid", "token") if (raw := bytes(fields.get(key, b"")))}
+        return _RawEnvelope(**{key: _read_text(raw) for key, raw in texts.items() if raw.startswith(b'"')})
+    except msgspec.ValidationError as error:
+        raise BadRequestError("", ResultCode.BAD_REQUEST, "The message is not a JSON object") from error
+    except UNREADABLE as error:
+        raise BadRequestError("", ResultCode.BAD_REQUEST, "The message is not valid JSON") from error
+
+
 def read_fields(request_type: type[T], envelope: Envelope, message: bytes) -> T:
     """Read the fields of one opcode.
 
@@ -104,8 +125,8 @@ def read_fields(request_type: type[T], envelope: Envelope, message: bytes) -> T:
         BadRequestError: A field is missing or has a value that the opcode does not take.
     """
     try:
-        request = _decoder(request_type)(message)
-    except (msgspec.DecodeError, RecursionError) as error:
+        request = _decode(request_type, message)
+    except UNREADABLE as error:
         raise BadRequestError(envelope.guid, ResultCode.BAD_REQUEST, _explain(str(error))) from error
     problem = _unknown_word(request) or request.problem()
     if problem is not None:
@@ -125,11 +146,24 @@ def _decoder(request_type: type[T]) -> Callable[[bytes], T]:
     return decode
 
 
+def _decode(request_type: type[T], message: bytes) -> T:
+    decode: Callable[[bytes], T] = _decoder(request_type)
+    try:
+        return decode(message)
+    except msgspec.ValidationError as error:
+        if "got `null`" not in str(error):
+            raise
+    # Clients whose fields are all nullable send null for what they leave open.
+    fields = _read_keys(message)
+    return decode(write_json({key: raw for key, raw in fields.items() if bytes(raw) != b"null"}))
+
+
 def _explain(error: str) -> str:
     missing = _MISSING.search(error)
-    if missing:
-        return f"The field {missing[1]} is missing"
     path = _PATH.search(error)
+    if missing:
+        inside = f"{path[1]}." if path and path[1] else ""
+        return f"The field {inside}{missing[1]} is missing"
     return f"Invalid or unsupported {path[1]}" if path and path[1] else "The message is not valid"
 
 

@@ -40,6 +40,7 @@ from tapewire.protocol.limits import (
     FREQUENCY_DEFAULT_MS,
     INTERVAL_SECONDS_MAX,
     TRADES_HISTORY_MAX,
+    UNIX_SECONDS_MAX,
     effective_frequency_ms,
 )
 from tapewire.protocol.reading import Envelope, WireRequest, camel, read_fields, write_request
@@ -102,7 +103,7 @@ class Unsubscribe(WireRequest, frozen=True, kw_only=True):
 class Ping(WireRequest, frozen=True, kw_only=True):
     """Ask for an answer, to see that the other end lives. Works without a token."""
 
-    token: Maybe[str] = UNSET
+    token: Maybe[str | None] = UNSET
     confirm: Maybe[bool | None] = UNSET
 
 
@@ -164,7 +165,7 @@ class SubscribeBars(InstrumentRequest, frozen=True, kw_only=True, rename=_bars_s
     def problem(self) -> str | None:
         if interval_seconds(self.timeframe) is None:
             return "Invalid or unsupported tf"
-        if self.since_s < 0:
+        if not 0 <= self.since_s <= UNIX_SECONDS_MAX:
             return "Invalid or unsupported from"
         return "Invalid or unsupported frequency" if self.frequency < 0 else None
 
@@ -178,7 +179,7 @@ class SubscribeClusters(InstrumentRequest, frozen=True, kw_only=True, rename=_ba
     def problem(self) -> str | None:
         if interval_seconds(self.timeframe) is None:
             return "Invalid or unsupported tf"
-        return "Invalid or unsupported from" if self.since_s < 0 else None
+        return None if 0 <= self.since_s <= UNIX_SECONDS_MAX else "Invalid or unsupported from"
 
 
 class SubscribeInstrument(InstrumentRequest, frozen=True, kw_only=True):

@@ -6,12 +6,11 @@ Reading a token's claims here does not check its signature: a client cannot, a s
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Any
 
 import msgspec
 
-from tapewire.protocol.errors import MalformedMessageError
+from tapewire.protocol.errors import UNREADABLE, MalformedMessageError
 
 __all__ = [
     "AccessToken",
@@ -63,6 +62,9 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
         return scope in self.scope.split()
 
 
+_TEXT_CLAIMS = frozenset(Claims.__struct_fields__) - {"sub", "exp", "iat"}
+
+
 class AccessToken(msgspec.Struct, frozen=True, rename={"token": "AccessToken"}):
     """The answer of ``POST /refresh``."""
 
@@ -70,6 +72,10 @@ class AccessToken(msgspec.Struct, frozen=True, rename={"token": "AccessToken"}):
 
     def __repr__(self) -> str:
         return "AccessToken(***)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # What pretty printers ask for instead.
+        return [("token", "***")]
 
 
 class RefreshRequest(msgspec.Struct, frozen=True):
@@ -80,6 +86,10 @@ class RefreshRequest(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"RefreshRequest(***, allowed_portfolios={self.allowed_portfolios!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # What pretty printers ask for instead.
+        return [("token", "***"), ("allowed_portfolios", self.allowed_portfolios)]
 
 
 def claims_of(token: str) -> Claims:
@@ -94,9 +104,21 @@ def claims_of(token: str) -> Claims:
     payload = parts[1]
     try:
         raw = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
-        return msgspec.json.decode(raw, type=Claims, strict=False)
-    except (binascii.Error, ValueError, RecursionError):
+        fields: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any])
+        return msgspec.convert({**fields, **_texts(fields)}, Claims, strict=False)
+    except (ValueError, *UNREADABLE):
         raise MalformedMessageError("the claims of the access token cannot be read") from None
+
+
+def _texts(claims: dict[str, Any]) -> dict[str, str]:
+    """Read the claims that are texts here: issuers write some of them as numbers, lists or null."""
+    texts = {}
+    for name in _TEXT_CLAIMS & claims.keys():
+        value = claims[name]
+        if isinstance(value, list):
+            value = " ".join(item for item in value if isinstance(item, str))
+        texts[name] = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
+    return texts
 
 
 def read_access_token(body: bytes) -> str:
@@ -106,9 +128,12 @@ def read_access_token(body: bytes) -> str:
         MalformedMessageError: There is none.
     """
     try:
-        return msgspec.json.decode(body, type=AccessToken).token
-    except (msgspec.DecodeError, RecursionError):
-        raise MalformedMessageError("the token service sent no AccessToken") from None
+        token = msgspec.json.decode(body, type=AccessToken).token
+    except UNREADABLE:
+        token = ""
+    if not token:
+        raise MalformedMessageError("the token service sent no AccessToken")
+    return token
 
 
 def read_refresh_body(body: bytes) -> RefreshRequest | None:
@@ -127,5 +152,5 @@ def read_refresh_body(body: bytes) -> RefreshRequest | None:
             return None
         allowed = folded.get("allowedportfolios")
         return RefreshRequest(msgspec.convert(token, str), msgspec.convert(allowed, tuple[str, ...] | None))
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
+    except UNREADABLE:
         raise MalformedMessageError("the body is no refresh request") from None

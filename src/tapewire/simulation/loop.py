@@ -26,6 +26,7 @@ from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
 __all__ = [
     "START",
+    "START_NS",
     "TURNS_AT_ONE_INSTANT_MAX",
     "TURNS_MAX",
     "DeadlockError",
@@ -42,8 +43,18 @@ __all__ = [
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+
+def _ns(moment: datetime) -> int:
+    """Return the ns since 1970, exactly."""
+    if moment.tzinfo is None:
+        raise ValueError("the start of a run is an aware datetime")
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
+
+
 #: Wall time at which a run begins unless told otherwise: a Monday, 10:00 in Moscow, the main session is open.
 START = datetime(2026, 1, 12, 7, 0, tzinfo=UTC)
+START_NS = _ns(START)
 #: Turns of the loop in one run. A turn costs some microseconds, so this is a minute or so of real time.
 TURNS_MAX = 10_000_000
 #: Turns without any progress of time; more than this many is a spin, not work.
@@ -104,14 +115,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     that waits for another thread would wait for ever.
 
     Args:
-        start: Wall time at ``time() == 0.0``, an aware datetime; ``VirtualClock`` counts from it.
+        start_ns: Wall time at ``time() == 0.0``, UTC, ns since 1970; ``VirtualClock`` counts from it.
         limit_s: Virtual seconds after which a turn raises ``LimitError``.
         turns_max: Turns of the loop after which it raises ``LimitError``.
     """
 
-    def __init__(
-        self, *, start: datetime = START, limit_s: float = 3_600.0, turns_max: int = TURNS_MAX
-    ) -> None:
+    def __init__(self, *, start_ns: int = START_NS, limit_s: float = 3_600.0, turns_max: int = TURNS_MAX) -> None:
         self._seconds = 0.0
         self._turns = 0
         self._turns_at_instant = 0
@@ -120,7 +129,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._task_count = 0
         self._owner_thread = threading.get_ident()
         self._unhandled: UnhandledError | None = None
-        self.start_ns = _ns(start)
+        self._winding_down = False
+        self.start_ns = start_ns
         super().__init__(_JumpSelector(self._turn))
         self.set_task_factory(self._numbered_task)
         self.set_exception_handler(self._note_unhandled)
@@ -133,11 +143,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Return the tasks that are not done, oldest first."""
         return sorted(asyncio.all_tasks(self), key=hash)
 
-    def extend(self, seconds: float, turns: int) -> None:
-        """Allow so much beyond now, whatever was allowed before."""
+    def wind_down(self, seconds: float, turns: int) -> None:
+        """Allow so much beyond now, for what must end; what callbacks raise no longer ends the run."""
         self._limit_s = self._seconds + seconds
         self._turns_max = self._turns + turns
         self._turns_at_instant = 0
+        self._winding_down = True
 
     def raise_unhandled(self) -> None:
         """Raise what callbacks and forgotten tasks have raised since the last call, if they did.
@@ -174,7 +185,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _turn(self, timeout: float | None) -> None:
         """Let time pass before the next callbacks run; ``timeout`` is None when none will ever come."""
-        self.raise_unhandled()
+        if not self._winding_down:
+            self.raise_unhandled()
         if timeout is None:
             raise DeadlockError(self.pending_tasks())
         self._turns += 1
@@ -271,7 +283,7 @@ class VirtualClock:
         return self._loop.start_ns + round(self._loop.time() * 1e9) + self._jumped_ns
 
     def jump(self, seconds: float) -> None:
-        """Set the time of day forward, or back if negative, as a clock correction does; timers do not move."""
+        """Set the time of day forward, or back if negative, as a clock correction does. Timers stay."""
         self._jumped_ns += round(seconds * 1e9)
 
 
@@ -298,12 +310,13 @@ def run_virtual(
         LeakedTasksError: ``main`` ended but tasks that it started have not.
         UnhandledError: A callback or a forgotten task raised; the run ends in the turn after.
     """
-    loop = VirtualTimeLoop(start=start, limit_s=limit_s, turns_max=turns_max)
+    loop = VirtualTimeLoop(start_ns=_ns(start), limit_s=limit_s, turns_max=turns_max)
     try:
         coroutine = main() if callable(main) else main
         failure: BaseException | None = None
         try:
             result = loop.run_until_complete(loop.create_task(coroutine, name="main"))
+            loop.raise_unhandled()
         except BaseException as error:  # noqa: BLE001 - raised again below, after the tasks had their say
             failure = error
         # Tasks of a run that broke down are not leaked: their owners had no chance to await them.
@@ -318,7 +331,6 @@ def run_virtual(
             raise failure
         if leaked:
             raise LeakedTasksError(leaked)
-        loop.raise_unhandled()
         return result
     finally:
         loop.close()
@@ -326,7 +338,7 @@ def run_virtual(
 
 def _wind_down(loop: VirtualTimeLoop) -> None:
     """Cancel what is left and wait for it, within bounds of its own."""
-    loop.extend(_CLEANUP_S, _CLEANUP_TURNS)
+    loop.wind_down(_CLEANUP_S, _CLEANUP_TURNS)
     tasks = loop.pending_tasks()
     for task in tasks:
         task.cancel()
@@ -338,6 +350,7 @@ def _wind_down(loop: VirtualTimeLoop) -> None:
             if error is not None:
                 raise UnhandledError(f"a cancelled task raised {error!r}") from error
     loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.raise_unhandled()
 
 
 class _NumberedTask(asyncio.Task[T]):
@@ -371,13 +384,6 @@ class _JumpSelector(selectors.BaseSelector):
         return {}
 
 
-def _ns(moment: datetime) -> int:
-    if moment.tzinfo is None:
-        raise ValueError("the start of a run is an aware datetime")
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
-
-
 def _describe(task: asyncio.Task[Any]) -> str:
     """Return the task's name, the innermost line of ours at which it waits, and what it waits in."""
     where = waits_in = ""
@@ -385,7 +391,7 @@ def _describe(task: asyncio.Task[Any]) -> str:
     while (frame := getattr(coroutine, "cr_frame", None)) is not None:
         code = frame.f_code
         waits_in = code.co_qualname
-        if not code.co_filename.startswith(_ASYNCIO_FOLDER):
+        if not where or not code.co_filename.startswith(_ASYNCIO_FOLDER):
             where = f"{code.co_filename}:{frame.f_lineno}"
         coroutine = coroutine.cr_await
     return f"{task.get_name()} in {waits_in}, {where}"

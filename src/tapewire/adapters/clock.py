@@ -1,0 +1,15 @@
+"""The clock of the machine."""
+
+from __future__ import annotations
+
+import time
+
+__all__ = ["SystemClock"]
+
+
+class SystemClock:
+    """A ``ports.Clock`` that reads the machine's time of day. It may jump when the machine is corrected."""
+
+    def wall_ns(self) -> int:
+        """Return the time since the Unix epoch, UTC, in nanoseconds."""
+        return time.time_ns()

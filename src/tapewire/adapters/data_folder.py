@@ -1,0 +1,95 @@
+"""The folder in which a trading system keeps what must outlive it: who its users are and how it signs.
+
+The folder carries a version and is refused, not misread, when it is newer than this program. One system at a
+time may have it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import msgspec
+
+__all__ = ["DataFolder", "DataFolderError", "Identity"]
+
+VERSION = 1
+
+
+class DataFolderError(Exception):
+    """The folder cannot be used; the text says why in one line."""
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What the tokens of a system depend on."""
+
+    version: int
+    #: Private key that signs access tokens, PEM.
+    signing_key: str
+    #: Refresh token of the demo user.
+    refresh_token: str
+
+    def __repr__(self) -> str:
+        return f"Identity(version={self.version}, ***)"
+
+
+class DataFolder:
+    """A folder that belongs to one running system."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    def open(self) -> None:
+        """Make the folder if it is not there and keep others out.
+
+        Raises:
+            DataFolderError: It cannot be made or written, or another system has it.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise DataFolderError(f"cannot use {self.path}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.close()
+            raise DataFolderError(f"cannot use {self.path}: another system is running on it") from error
+
+    def close(self) -> None:
+        """Let others have the folder."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def identity(self, new: Identity) -> Identity:
+        """Return the identity kept here; in a new folder ``new`` is kept from now on.
+
+        Raises:
+            DataFolderError: It cannot be read or written, or a newer program has written it.
+        """
+        file = self.path / "identity.json"
+        try:
+            kept = msgspec.json.decode(file.read_bytes(), type=Identity)
+        except FileNotFoundError:
+            self._write(file, msgspec.json.encode(new))
+            return new
+        except (OSError, msgspec.DecodeError) as error:
+            raise DataFolderError(f"cannot read {file}: {error}") from error
+        if kept.version > VERSION:
+            raise DataFolderError(f"{file} was written by a newer version of tapewire")
+        return kept
+
+    def _write(self, file: Path, content: bytes) -> None:
+        draft = file.with_suffix(".new")
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(file)
+        except OSError as error:
+            raise DataFolderError(f"cannot write {file}: {error.strerror}") from error

@@ -1,0 +1,209 @@
+"""The journal's file: SQLite in WAL mode, synced at every commit.
+
+One file has one owner: it is locked from opening to ``close`` or to the end of the process, however that comes.
+The format is stated in the file itself (``application_id`` and ``user_version``), so that neither a foreign
+file nor one of a newer tapewire is ever written into.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tapewire.ports import JournalError
+
+__all__ = ["APPLICATION_ID", "FORMAT_VERSION", "SqliteJournalFile"]
+
+#: "tape" in ASCII; shown by ``file(1)``.
+APPLICATION_ID = 0x74617065
+#: Grows with every change that an older tapewire would misread.
+FORMAT_VERSION = 1
+
+#: Rows read or deleted at a time: the lock is free in between, so a long read does not stop the writer.
+_CHUNK_ROWS = 4_096
+_SCHEMA = """
+    CREATE TABLE record (sequence INTEGER PRIMARY KEY, payload BLOB NOT NULL);
+    CREATE TABLE dropped (before_sequence INTEGER NOT NULL);
+    INSERT INTO dropped VALUES (0);
+"""
+
+
+class SqliteJournalFile:
+    """A ``ports.JournalFile`` in one SQLite file. Methods may be called from any thread; they exclude each other.
+
+    Args:
+        path: The file; made if it does not exist, its folder is not.
+
+    Raises:
+        JournalError: The file cannot be opened or locked, is damaged, is not a journal, or is of a newer
+            format than this tapewire knows.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        #: Why the file takes nothing any more, once that is so.
+        self._refusal = ""
+        with self._translated():
+            # The lock is never waited for: its holder keeps it as long as it lives.
+            self._database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            with self._translated():
+                self._prepare()
+                self._next_sequence = self._stored_next_sequence()
+        except BaseException:
+            self._database.close()
+            raise
+
+    @property
+    def next_sequence(self) -> int:
+        """The sequence that the next record must have; 0 in a new file."""
+        return self._next_sequence
+
+    def append(self, first_sequence: int, records: Sequence[bytes]) -> None:
+        """Write records in one transaction and return when it is synced: all of them or, after an error, none.
+
+        A full disk may be tried again. After any other error of the disk the file takes nothing until it is
+        opened anew: whether a failed sync has written or lost its pages, nobody can tell but a fresh reader.
+
+        Raises:
+            JournalError: The disk refused, or ``first_sequence`` does not follow the last record.
+        """
+        with self._usable() as database:
+            if first_sequence != self._next_sequence:
+                raise JournalError(
+                    f"{self._path}: sequence {first_sequence} does not follow; {self._next_sequence} is next"
+                )
+            rows = enumerate(records, first_sequence)
+            with _transaction(database):
+                database.executemany("INSERT INTO record VALUES (?, ?)", rows)
+            self._next_sequence += len(records)
+
+    def read(self, from_sequence: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Yield records with their sequences, from ``from_sequence`` or the oldest kept on.
+
+        Records appended or dropped while the reader is on its way may be seen or not.
+
+        Raises:
+            JournalError: The file cannot be read, is closed, or lacks a record in its middle.
+        """
+        expected: int | None = None
+        while True:
+            with self._usable() as database:
+                rows = database.execute(
+                    "SELECT sequence, payload FROM record WHERE sequence >= ? ORDER BY sequence LIMIT ?",
+                    (from_sequence if expected is None else expected, _CHUNK_ROWS),
+                ).fetchall()
+                (dropped_before,) = database.execute("SELECT before_sequence FROM dropped").fetchone()
+            for sequence, payload in rows:
+                if expected is not None and sequence != max(expected, dropped_before):
+                    raise JournalError(f"{self._path}: record {expected} is missing")
+                yield sequence, payload
+                expected = sequence + 1
+            if len(rows) < _CHUNK_ROWS:
+                return
+
+    def drop_before(self, sequence: int) -> None:
+        """Forget the records older than ``sequence``, durably. ``next_sequence`` stays.
+
+        The oldest go first, some thousand a transaction: a crash leaves a shorter journal without holes.
+
+        Raises:
+            JournalError: The disk refused; the records that are left are the newest.
+        """
+        while True:
+            with self._usable() as database:
+                target = min(sequence, self._next_sequence)
+                with _transaction(database):
+                    database.execute(
+                        "DELETE FROM record WHERE sequence IN"
+                        " (SELECT sequence FROM record WHERE sequence < ? ORDER BY sequence LIMIT ?)",
+                        (target, _CHUNK_ROWS),
+                    )
+                    (oldest,) = database.execute(
+                        "SELECT min(sequence) FROM record WHERE sequence < ?", (target,)
+                    ).fetchone()
+                    database.execute(
+                        "UPDATE dropped SET before_sequence = max(before_sequence, ?)",
+                        (target if oldest is None else oldest,),
+                    )
+            if oldest is None:
+                return
+
+    def close(self) -> None:
+        """Release the file; every later call but ``close`` is refused."""
+        with self._lock:
+            self._refusal = self._refusal or "the file is closed"
+            with self._translated():
+                self._database.close()
+
+    def _prepare(self) -> None:
+        """Lock the file, check whose it is, and make the tables of a new one."""
+        database = self._database
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        (application_id,) = database.execute("PRAGMA application_id").fetchone()
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        is_new = (application_id, version, tables) == (0, 0, 0)
+        if not is_new and application_id != APPLICATION_ID:
+            raise JournalError(f"{self._path} is not a journal of tapewire")
+        if version > FORMAT_VERSION:
+            raise JournalError(f"{self._path} has format {version}; this tapewire knows up to {FORMAT_VERSION}")
+        (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise JournalError(f"{self._path}: no write-ahead log is possible here")
+        database.execute("PRAGMA synchronous = FULL")
+        # Where a plain fsync stops at the drive's cache (macOS); elsewhere this means nothing.
+        database.execute("PRAGMA fullfsync = ON")
+        if is_new:
+            # One transaction: a crash in here leaves an empty file, which is a new one again.
+            format_marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT_VERSION};"
+            database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {format_marks} COMMIT;")
+        else:
+            # Takes the lock at once rather than with the first append.
+            with _transaction(database):
+                pass
+
+    def _stored_next_sequence(self) -> int:
+        (next_sequence,) = self._database.execute(
+            "SELECT max(ifnull((SELECT max(sequence) + 1 FROM record), 0), before_sequence) FROM dropped"
+        ).fetchone()
+        assert isinstance(next_sequence, int)
+        return next_sequence
+
+    @contextmanager
+    def _usable(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            if self._refusal:
+                raise JournalError(f"{self._path}: {self._refusal}")
+            with self._translated():
+                yield self._database
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn errors of SQLite into ours, and remember those after which the file cannot be trusted."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            # The low byte is the primary code. Errors of the binding itself carry none.
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT):
+                self._refusal = f"failed earlier and must be opened anew: {error}"
+            said = "in use by another process" if code == sqlite3.SQLITE_BUSY else str(error)
+            raise JournalError(f"{self._path}: {said}") from error
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        # After some errors SQLite has rolled back by itself.
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise

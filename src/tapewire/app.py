@@ -1,0 +1,154 @@
+"""Composition root of the server: a whole trading system in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from tapewire.adapters.clock import SystemClock
+from tapewire.adapters.data_folder import VERSION, DataFolder, Identity
+from tapewire.adapters.http_server import HttpServer, open_listener
+from tapewire.adapters.running_systems import RunningSystem, announced
+from tapewire.gateway.gateway import Gateway
+from tapewire.gateway.outbox import OutboxMode
+from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
+from tapewire.market.catalogue import catalogue
+from tapewire.market.market import Market
+from tapewire.venues.embedded import EmbeddedVenue
+
+__all__ = ["DEFAULT_PORT", "Settings", "System"]
+
+DEFAULT_PORT = 8700
+_PORTFOLIOS = ("D70001", "G70001", "7500T01")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a trading system is to be."""
+
+    host: str = "127.0.0.1"
+    #: 0 takes a free one.
+    port: int = DEFAULT_PORT
+    #: Where it keeps what outlives it; None: nothing outlives it.
+    data: Path | None = None
+    #: Decides all that the market does.
+    seed: int = 1
+    #: How many instruments are traded; None: all of the catalogue.
+    symbols: int | None = None
+    #: Orders, cancellations and trades of the market's participants, all instruments together.
+    events_per_second: int = 500
+    outbox_mode: OutboxMode = OutboxMode.CONFLATE
+
+
+class System:
+    """A trading system on one port: market, exchange, gateway. Use it as ``async with System(...)``.
+
+    Entering raises ``ListenError`` or ``DataFolderError`` with one clear line, ``ValueError`` for settings that
+    cannot be; leaving ends every connection and task.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.portfolios = _PORTFOLIOS
+        self._cleanup = AsyncExitStack()
+        self._url = ""
+        self._refresh_token = ""
+        self._trading: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Base of all addresses: ``http://host:port``."""
+        return self._url
+
+    @property
+    def refresh_token(self) -> str:
+        """The refresh token of the demo user."""
+        return self._refresh_token
+
+    def ready_line(self) -> dict[str, Any]:
+        """Return what a program needs to use the system."""
+        websocket = "ws" + self._url.removeprefix("http")
+        return {
+            "event": "ready",
+            "ws": f"{websocket}/ws",
+            "cws": f"{websocket}/cws",
+            "http": self._url,
+            "oauth": self._url,
+            "refresh_token": self._refresh_token,
+            "portfolios": list(self.portfolios),
+        }
+
+    async def wait(self) -> None:
+        """Wait for ever; raises what broke the market if something does."""
+        assert self._trading is not None
+        await asyncio.shield(self._trading)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._cleanup.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._cleanup.aclose()
+
+    async def _start(self) -> None:
+        settings = self.settings
+        clock = SystemClock()
+        market = Market(
+            catalogue(settings.symbols), seed=settings.seed, events_per_second=settings.events_per_second
+        )
+        identity = self._identity()
+        self._refresh_token = identity.refresh_token
+        listener = open_listener(settings.host, settings.port)
+        self._cleanup.callback(listener.close)
+        host, port = listener.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        self._url = f"http://{shown}:{port}"
+
+        venue = EmbeddedVenue(market, clock=clock)
+        users = [_demo_user(identity.refresh_token, self.portfolios)]
+        tokens = TokenAuthority(identity.signing_key.encode(), users, clock)
+        gateway = Gateway(venue, venue, tokens, clock, mode=settings.outbox_mode)
+        server = HttpServer(gateway.http, gateway.accept, listener)
+        await server.start()
+        self._cleanup.push_async_callback(server.stop)
+        self._cleanup.push_async_callback(gateway.close)
+        self._trading = asyncio.create_task(venue.run(), name="embedded venue")
+        self._cleanup.push_async_callback(self._stop_trading)
+        self._cleanup.enter_context(announced(RunningSystem(os.getpid(), self._url, self._refresh_token)))
+
+    def _identity(self) -> Identity:
+        new = Identity(VERSION, new_signing_key().decode(), secrets.token_urlsafe(32))
+        if self.settings.data is None:
+            return new
+        folder = DataFolder(self.settings.data)
+        folder.open()
+        self._cleanup.callback(folder.close)
+        return folder.identity(new)
+
+    async def _stop_trading(self) -> None:
+        assert self._trading is not None
+        self._trading.cancel()
+        # What broke the market has been raised by wait(), or nobody asked.
+        await asyncio.gather(self._trading, return_exceptions=True)
+
+
+def _demo_user(refresh_token: str, portfolios: tuple[str, ...]) -> User:
+    return User(
+        login="P070001",
+        client_id="123456",
+        agreement="70001",
+        portfolios=portfolios,
+        refresh_token_hashes=(hash_refresh_token(refresh_token),),
+    )

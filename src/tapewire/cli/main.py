@@ -1,0 +1,168 @@
+"""The command ``tapewire``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Optional
+
+from tapewire.cli.program import fail, run_program, until_stopped
+
+try:
+    import typer
+except ImportError:  # the command is installed with the SDK, its libraries with the extra
+    print("tapewire: the command line needs an extra: pip install 'tapewire[terminal]'", file=sys.stderr)
+    sys.exit(1)
+
+from tapewire.cli.streams import StreamName, StreamOptions
+from tapewire.connect import TOKEN_VARIABLE, URL_VARIABLE, connect
+from tapewire.protocol.words import Format
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    help="The ALOR Broker WebSocket API, both ends of the wire. Not affiliated with ALOR.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Url = Annotated[
+    Optional[str],  # noqa: UP045  (read by typer at run time)
+    typer.Option(help=f"Base of the broker's addresses, http://host:port. Else ${URL_VARIABLE}, else local."),
+]
+RefreshToken = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help=f"Refresh token. Better ${TOKEN_VARIABLE}: options are seen by other users."),
+]
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port for HTTP and WebSocket; 0: a free one.")]
+Data = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(help="Folder for what must outlive the system. Without it nothing does."),
+]
+Seed = Annotated[int, typer.Option(help="Decides all that the market does.")]
+Symbols = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=1, help="How many instruments are traded. Default: all."),
+]
+EventsPerSecond = Annotated[
+    int, typer.Option(min=1, max=5_000, help="Market events a second, all instruments together.")
+]
+DEFAULT_PORT = 8700
+DEFAULT_EVENTS_PER_SECOND = 500
+
+
+@app.command()
+def up(
+    host: Host = "127.0.0.1",
+    port: Port = DEFAULT_PORT,
+    data: Data = None,
+    seed: Seed = 1,
+    symbols: Symbols = None,
+    events_per_second: EventsPerSecond = DEFAULT_EVENTS_PER_SECOND,
+) -> None:
+    """Run a trading system on this machine. The first line says where it is, as JSON."""
+
+    async def serve(system: object) -> None:
+        await system.wait()  # type: ignore[attr-defined]
+
+    _run_system(serve, host, port, data, seed, symbols, events_per_second)
+
+
+@app.command()
+def run(
+    host: Host = "127.0.0.1",
+    port: Port = DEFAULT_PORT,
+    data: Data = None,
+    seed: Seed = 1,
+    symbols: Symbols = None,
+    events_per_second: EventsPerSecond = DEFAULT_EVENTS_PER_SECOND,
+) -> None:
+    """Run a trading system and watch a few instruments of it through the client."""
+    from tapewire.cli.run import run_system
+
+    _run_system(run_system, host, port, data, seed, symbols, events_per_second)
+
+
+@app.command()
+def watch(
+    streams: Annotated[list[str], typer.Argument(help="book:SBER, quotes:GAZP, trades:LKOH, trades:SBER@TQBR")],
+    format: Annotated[Optional[str], typer.Option(help="Simple, Slim or Heavy.")] = None,  # noqa: A002, UP045
+    depth: Annotated[Optional[int], typer.Option(help="Levels of a book, past trades of a tape.")] = None,  # noqa: UP045
+    frequency: Annotated[Optional[int], typer.Option(min=0, help="Width of the window, ms.")] = None,  # noqa: UP045
+    count: Annotated[Optional[int], typer.Option(min=1, help="Lines to write, then end.")] = None,  # noqa: UP045
+    url: Url = None,
+    refresh_token: RefreshToken = None,
+) -> None:
+    """Watch streams: a live view on a terminal, one JSON object a line in a pipe."""
+    from tapewire.cli.watch import show, write_lines
+
+    try:
+        names = [StreamName.parse(text) for text in streams]
+    except ValueError as error:
+        fail(str(error), 2)
+    chosen = Format(format) if format is not None else None
+    if chosen is not None and not chosen.known:
+        fail(f"{format!r} is no format: Simple, Slim or Heavy", 2)
+    options = StreamOptions(format=chosen, depth=depth, frequency_ms=frequency)
+
+    async def main() -> None:
+        async with connect(url, refresh_token=refresh_token) as broker:
+            if sys.stdout.isatty() and count is None:
+                await show(broker, names, options)
+            else:
+                await write_lines(broker, names, options, count)
+
+    run_program(until_stopped(main()))
+
+
+@app.command()
+def token(url: Url = None, refresh_token: RefreshToken = None) -> None:
+    """Print an access token, good for half an hour."""
+    from tapewire.connect import fetch_token
+
+    async def main() -> None:
+        print(await fetch_token(url, refresh_token=refresh_token))
+
+    run_program(until_stopped(main()))
+
+
+def _run_system(
+    serve: Callable[..., Awaitable[None]],
+    host: str,
+    port: int,
+    data: Path | None,
+    seed: int,
+    symbols: int | None,
+    events_per_second: int,
+) -> None:
+    try:
+        from tapewire.adapters.data_folder import DataFolderError
+        from tapewire.adapters.http_server import ListenError
+        from tapewire.app import Settings, System
+    except ImportError as error:
+        fail(f"the trading system needs an extra: pip install 'tapewire[server]' ({error.name} is missing)")
+    settings = Settings(
+        host=host, port=port, data=data, seed=seed, symbols=symbols, events_per_second=events_per_second
+    )
+
+    async def main() -> None:
+        async with System(settings) as system:
+            print(json.dumps(system.ready_line()), flush=True)
+            await serve(system)
+
+    run_program(until_stopped(main()), ListenError, DataFolderError, ValueError)
+
+
+def main() -> None:
+    """Run the command line."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    app()
+
+
+if __name__ == "__main__":
+    main()

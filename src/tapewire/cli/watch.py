@@ -1,0 +1,80 @@
+"""``tapewire watch``: streams on a terminal as a live view, in a pipe as one JSON object a line."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import msgspec
+
+from tapewire.cli.screen import Screen
+from tapewire.cli.streams import StreamName, StreamOptions
+from tapewire.client.broker import Broker
+from tapewire.client.subscription import Subscription
+from tapewire.model import Record
+from tapewire.protocol.formats import codec
+from tapewire.protocol.words import Format
+
+__all__ = ["show", "write_lines"]
+
+
+async def show(broker: Broker, names: Sequence[StreamName], options: StreamOptions) -> None:
+    """Show streams on the terminal until cancelled."""
+    screen = Screen(names, str(broker.endpoints.http))
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        streams = [await stack.enter_async_context(name.subscription(broker, options)) for name in names]
+        stack.enter_context(screen)
+        for name, stream in zip(names, streams, strict=True):
+            tasks.create_task(_feed(screen, name, stream))
+        tasks.create_task(screen.refresh(broker))
+
+
+async def write_lines(
+    broker: Broker, names: Sequence[StreamName], options: StreamOptions, lines_max: int | None
+) -> None:
+    """Write each record as a line: the stream's name, then its fields in the broker's Simple spelling."""
+    out = _Lines(lines_max)
+    async with AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(name.subscription(broker, options)) for name in names]
+        async with asyncio.TaskGroup() as tasks:
+            writers = [
+                tasks.create_task(_write(out, name, stream)) for name, stream in zip(names, streams, strict=True)
+            ]
+            await out.has_enough.wait()
+            for writer in writers:
+                writer.cancel()
+
+
+class _Lines:
+    """Standard output, up to a number of lines."""
+
+    def __init__(self, lines_max: int | None) -> None:
+        self._left = lines_max
+        self._out = sys.stdout.buffer
+        #: Set when as many lines were written as were asked for.
+        self.has_enough = asyncio.Event()
+
+    def write(self, lines: list[bytes]) -> None:
+        if self._left is not None:
+            lines = lines[: self._left]
+            self._left -= len(lines)
+        self._out.write(b"".join(lines))
+        self._out.flush()
+        if self._left == 0:
+            self.has_enough.set()
+
+
+async def _write(out: _Lines, name: StreamName, stream: Subscription[Any]) -> None:
+    record_type: type[Record] = stream.codec.record_type
+    encode = codec(record_type, Format.SIMPLE).encode
+    start = b'{"stream":' + msgspec.json.encode(str(name)) + b","
+    async for records in stream.batches():
+        out.write([start + encode(record)[1:] + b"\n" for record in records])
+
+
+async def _feed(screen: Screen, name: StreamName, stream: Subscription[Any]) -> None:
+    async for records in stream.batches():
+        screen.took(name, records)

@@ -1,0 +1,117 @@
+"""Composition root of the SDK: the only place that reads its configuration and chooses its adapters."""
+
+from __future__ import annotations
+
+import os
+import random
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tapewire.adapters.http_client import AiohttpClient
+from tapewire.adapters.picows_client import PicowsConnector
+from tapewire.adapters.running_systems import running_systems
+from tapewire.client.broker import Broker
+from tapewire.client.endpoints import Endpoints
+from tapewire.client.errors import ConfigurationError
+from tapewire.client.supervisor import Supervisor
+from tapewire.client.tokens import TokenKeeper
+
+__all__ = ["connect", "fetch_token", "find_broker"]
+
+URL_VARIABLE = "TAPEWIRE_URL"
+TOKEN_VARIABLE = "TAPEWIRE_REFRESH_TOKEN"  # noqa: S105  (a name, not a secret)
+
+
+@asynccontextmanager
+async def connect(
+    url: str | None = None,
+    *,
+    refresh_token: str | None = None,
+    endpoints: Endpoints | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[Broker]:
+    """Connect to a broker for the length of a block; afterwards no task and no socket is left.
+
+    Where to and as whom comes from the arguments, else from ``TAPEWIRE_URL`` and ``TAPEWIRE_REFRESH_TOKEN``,
+    else from the trading system that runs on this machine.
+
+    Args:
+        url: Base of a system that serves everything on one port, ``http://host:port``.
+        refresh_token: What access tokens are issued for. It is never written to a log.
+        endpoints: The four addresses of a contour, in place of ``url``: ``tapewire.PRODUCTION``, ``TEST``.
+        tls: What to trust, in place of the system's certificate authorities.
+
+    Raises:
+        ConfigurationError: It is not clear where to connect to, or as whom.
+        TokenRefusedError: The refresh token is not good.
+        TokenServiceError: The token service gave no usable answer.
+        ConnectError: The data socket cannot be opened.
+    """
+    where, token = find_broker(url, refresh_token=refresh_token, endpoints=endpoints)
+    rng = random.Random()
+    http = AiohttpClient(tls=tls)
+    tokens = TokenKeeper(http, where.oauth, token, rng)
+    supervisor = Supervisor(where.ws, PicowsConnector(tls), tokens, rng)
+    broker = Broker(where, supervisor, tokens, http)
+    try:
+        await broker.start()
+        yield broker
+    finally:
+        await broker.close()
+
+
+def find_broker(
+    url: str | None = None, *, refresh_token: str | None = None, endpoints: Endpoints | None = None
+) -> tuple[Endpoints, str]:
+    """Return the addresses of the broker that :func:`connect` would use, and the refresh token.
+
+    Raises:
+        ConfigurationError: It is not clear where to connect to, or as whom.
+    """
+    url = url or os.environ.get(URL_VARIABLE) or None
+    refresh_token = refresh_token or os.environ.get(TOKEN_VARIABLE) or None
+    if endpoints is None and url is not None:
+        try:
+            endpoints = Endpoints.from_base(url)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+    if endpoints is not None and refresh_token is not None:
+        return endpoints, refresh_token
+    return _local(endpoints, refresh_token)
+
+
+def _local(endpoints: Endpoints | None, refresh_token: str | None) -> tuple[Endpoints, str]:
+    """Complete what was given with what the systems on this machine say."""
+    systems = [(Endpoints.from_base(system.url), system.refresh_token) for system in running_systems()]
+    if endpoints is not None:
+        systems = [system for system in systems if system[0] == endpoints]
+        if not systems:
+            raise ConfigurationError(f"no refresh token: pass refresh_token or set {TOKEN_VARIABLE}")
+    if not systems:
+        raise ConfigurationError(
+            f"no broker: pass url, set {URL_VARIABLE}, or start a local system with `tapewire up`"
+        )
+    if len(systems) > 1:
+        names = ", ".join(found.http for found, _ in systems)
+        raise ConfigurationError(f"several systems run on this machine ({names}): set {URL_VARIABLE}")
+    found, token = systems[0]
+    return found, refresh_token or token
+
+
+async def fetch_token(url: str | None = None, *, refresh_token: str | None = None) -> str:
+    """Return a fresh access token of the broker that :func:`connect` would use.
+
+    Raises:
+        ConfigurationError: It is not clear where the broker is, or as whom to ask.
+        TokenRefusedError: The refresh token is not good.
+        TokenServiceError: The token service gave no usable answer.
+    """
+    where, token = find_broker(url, refresh_token=refresh_token)
+    http = AiohttpClient()
+    tokens = TokenKeeper(http, where.oauth, token, random.Random())
+    try:
+        return await tokens.renew()
+    finally:
+        await tokens.close()
+        await http.close()

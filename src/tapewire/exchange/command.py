@@ -1,0 +1,34 @@
+"""What the matching core may be asked. Whole ticks and whole lots only: nothing here rounds."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tapewire.model import Side, TimeInForce
+
+__all__ = ["Cancel", "Command", "Place"]
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Place an order for ``account``.
+
+    ``instrument`` is the position of the instrument in the list that the exchange was made with.
+    """
+
+    account: str
+    instrument: int
+    side: Side
+    lots: int
+    #: The worst acceptable price; None: a market order.
+    price_ticks: int | None
+    time_in_force: TimeInForce = TimeInForce.ONE_DAY
+
+
+class Cancel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Cancel what still rests of an order of ``account``."""
+
+    account: str
+    order_id: int
+
+
+Command = Place | Cancel

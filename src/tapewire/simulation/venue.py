@@ -1,0 +1,317 @@
+"""A venue that does what a test tells it: all three ports of a gateway, driven by a script.
+
+Nothing happens by itself. Records come from ``set_book``, ``set_quote``, ``publish_trade`` and their general
+forms ``set_state`` and ``publish``; commands are written down and answered as told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from tapewire.model import (
+    Book,
+    BookLevel,
+    CancelOrder,
+    Command,
+    Done,
+    Instrument,
+    Outcome,
+    Quote,
+    Record,
+    Side,
+    StreamPosition,
+    Topic,
+    TopicKind,
+    Trade,
+    to_iso,
+)
+from tapewire.ports import Clock, FeedSink, Snapshot, TradesPage, UnknownTopicError
+from tapewire.simulation.loop import START_NS
+
+__all__ = ["TAPE_TRADES_MAX", "Levels", "ScriptedVenue"]
+
+#: Trades kept for ``recent_trades``, per instrument: twice what the broker's history may ask for.
+TAPE_TRADES_MAX = 10_000
+_FIRST_TRADE_ID = 13_000_000_000
+_FIRST_ORDER_NUMBER = 70_000_000_000
+
+#: Price and lots of each level, best first.
+Levels = Iterable[tuple[float, int]]
+
+
+class ScriptedVenue:
+    """``FeedSource``, ``CommandSink`` and ``Query`` in the hands of a test.
+
+    Args:
+        instruments: What is traded, in the order of ``instruments()``; the first board of a symbol is its
+            primary one.
+        portfolios: Whose streams exist.
+        clock: Where records take their time from; by default it stands at the start of virtual runs.
+
+    Attributes:
+        commands: What was submitted, oldest first, whatever came of it.
+        submit_delay_s: What a command waits for its outcome, after it was written down.
+        page_delays_s: What ``recent_trades`` waits before it looks at the tape, and after. The first makes
+            pages that hold live trades, the second pages that are older than the live stream.
+    """
+
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        *,
+        portfolios: Sequence[str] = ("D39004",),
+        clock: Clock | None = None,
+    ) -> None:
+        self.commands: list[Command] = []
+        self.submit_delay_s = 0.0
+        self.page_delays_s = (0.0, 0.0)
+        self._instruments = {instrument.key: instrument for instrument in instruments}
+        self._portfolios = frozenset(portfolios)
+        self._clock = clock
+        self._epoch_number = 1
+        self._sequences: dict[Topic, int] = {}
+        self._states: dict[Topic, Record] = {}
+        self._tapes: dict[Topic, deque[Trade]] = {}
+        self._late: set[Topic] = set()
+        self._sinks: dict[Topic, list[FeedSink]] = {}
+        self._answers: deque[Outcome | Exception] = deque()
+        self._trade_id = _FIRST_TRADE_ID
+        self._order_number = _FIRST_ORDER_NUMBER
+
+    # --- the script -------------------------------------------------------------------------------------
+
+    @property
+    def open_topics(self) -> tuple[Topic, ...]:
+        """Topics with at least one sink, in the order of opening: empty when everybody has gone."""
+        return tuple(self._sinks)
+
+    def topic(self, kind: TopicKind, instrument: Instrument, interval_s: int = 0) -> Topic:
+        """Return the topic of an instrument."""
+        exchange, symbol, board = instrument.key
+        return Topic(kind, exchange, symbol, board, interval_s)
+
+    def position(self, topic: Topic) -> StreamPosition:
+        """Return where a stream stands; sequence 0 before its first record."""
+        return StreamPosition(f"epoch-{self._epoch_number}", self._sequences.get(topic, 0))
+
+    def set_book(self, instrument: Instrument, bids: Levels = (), asks: Levels = ()) -> Book:
+        """Replace the book of an instrument and tell."""
+        book = Book(
+            bids=tuple(BookLevel(price=price, volume=lots) for price, lots in bids),
+            asks=tuple(BookLevel(price=price, volume=lots) for price, lots in asks),
+            time_ms=self._now_ns() // 1_000_000,
+            existing=False,
+        )
+        self.set_state(self.topic(TopicKind.BOOK, instrument), book)
+        return book
+
+    def set_quote(
+        self, instrument: Instrument, last: float, *, bid: float | None = None, ask: float | None = None
+    ) -> Quote:
+        """Replace the quote of an instrument and tell. What is not given is plausible for ``last``."""
+        now_ns = self._now_ns()
+        quote = Quote(
+            symbol=instrument.symbol,
+            exchange=instrument.exchange,
+            description=instrument.description,
+            last_price=last,
+            last_price_time_s=now_ns // 1_000_000_000,
+            high_price=last,
+            low_price=last,
+            open_price=last,
+            accrued_interest=0.0,
+            volume=0.0,
+            open_interest=None,
+            ask=ask,
+            bid=bid,
+            ask_volume=0 if ask is None else 1,
+            bid_volume=0 if bid is None else 1,
+            total_ask_volume=0 if ask is None else 1,
+            total_bid_volume=0 if bid is None else 1,
+            book_time_ms=now_ns // 1_000_000,
+            yield_percent=None,
+            lot_size=float(instrument.lot_size),
+            lot_value=last * instrument.lot_size,
+            face_value=float(instrument.face_value),
+            type=instrument.type_code,
+        )
+        self.set_state(self.topic(TopicKind.QUOTE, instrument), quote)
+        return quote
+
+    def publish_trade(
+        self, instrument: Instrument, price: Decimal | float, lots: int = 1, side: Side = Side.BUY
+    ) -> Trade:
+        """Add a trade with the next id to the tape of an instrument and tell."""
+        now_ns = self._now_ns()
+        self._trade_id += 1
+        trade = Trade(
+            id=self._trade_id,
+            symbol=instrument.symbol,
+            board=instrument.board,
+            quantity=lots,
+            price=float(price),
+            time=to_iso(now_ns),
+            time_ms=now_ns // 1_000_000,
+            open_interest=None,
+            existing=False,
+            side=side,
+        )
+        self.publish(self.topic(TopicKind.TRADES, instrument), trade)
+        return trade
+
+    def set_state(self, topic: Topic, record: Record) -> None:
+        """Replace the state of any topic of a state kind and tell, unless its snapshot is held back."""
+        assert topic.kind.is_state, f"{topic.kind} is a kind of events"
+        self._advance(topic)
+        self._states[topic] = record
+        if topic not in self._late:
+            self._tell_changed(topic)
+
+    def publish(self, topic: Topic, record: Record) -> None:
+        """Add one record to any topic of an event kind and tell."""
+        assert not topic.kind.is_state, f"{topic.kind} is a kind of states"
+        position = self._advance(topic)
+        if isinstance(record, Trade):
+            self._tapes.setdefault(topic, deque(maxlen=TAPE_TRADES_MAX)).append(record)
+        for sink in tuple(self._sinks.get(topic, ())):
+            sink.happened(topic, position, record)
+
+    def hold_snapshot(self, topic: Topic) -> None:
+        """Answer None for the state of a topic until ``release_snapshot``: a venue that warms up."""
+        self._late.add(topic)
+
+    def release_snapshot(self, topic: Topic) -> None:
+        """Give out the state of a topic again, and tell if there is one."""
+        self._late.discard(topic)
+        if topic in self._states:
+            self._tell_changed(topic)
+
+    def answer_next(self, *answers: Outcome | Exception) -> None:
+        """Give these outcomes to the next commands, in order; an exception is raised. After them: ``Done``."""
+        self._answers.extend(answers)
+
+    def restart(self) -> None:
+        """Begin a new epoch: all sequences start again; states and tapes stay, and open states are told."""
+        self._epoch_number += 1
+        self._sequences.clear()
+        for topic in self._states:
+            self._advance(topic)
+            if topic not in self._late:
+                self._tell_changed(topic)
+
+    # --- FeedSource -------------------------------------------------------------------------------------
+
+    def open(self, topic: Topic, sink: FeedSink) -> None:
+        """Begin to tell ``sink`` about ``topic``; opening it twice is opening it once.
+
+        Raises:
+            UnknownTopicError: Neither an instrument nor a portfolio given at the start has that stream.
+        """
+        self._check_known(topic)
+        sinks = self._sinks.setdefault(topic, [])
+        if not any(known is sink for known in sinks):
+            sinks.append(sink)
+
+    def close(self, topic: Topic, sink: FeedSink) -> None:
+        """Stop telling ``sink`` about ``topic``; one that is not open changes nothing."""
+        sinks = [known for known in self._sinks.get(topic, ()) if known is not sink]
+        if sinks:
+            self._sinks[topic] = sinks
+        else:
+            self._sinks.pop(topic, None)
+
+    def current(self, topic: Topic) -> Snapshot | None:
+        """Return the state of a topic; None while it is not set or held back.
+
+        Raises:
+            UnknownTopicError: There is no such stream, or it has no state.
+        """
+        self._check_known(topic)
+        if not topic.kind.is_state:
+            raise UnknownTopicError(f"{topic.kind} is a stream of events and has no state")
+        record = self._states.get(topic)
+        if record is None or topic in self._late:
+            return None
+        return Snapshot(self.position(topic), record)
+
+    # --- CommandSink ------------------------------------------------------------------------------------
+
+    async def submit(self, command: Command) -> Outcome:
+        """Write the command down and return the outcome scripted for it, or ``Done``.
+
+        The outcome is settled at the call: of two commands the first gets the first answer, whatever the
+        delay. Cancelled, the command stays written down, as at a venue that had it already.
+        """
+        self.commands.append(command)
+        answer = self._answers.popleft() if self._answers else self._done(command)
+        await asyncio.sleep(self.submit_delay_s)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    # --- Query ------------------------------------------------------------------------------------------
+
+    def instruments(self) -> Sequence[Instrument]:
+        """Return all instruments, in the order given."""
+        return tuple(self._instruments.values())
+
+    def instrument(self, exchange: str, symbol: str, board: str = "") -> Instrument | None:
+        """Return an instrument; an empty ``board`` means the primary one. None: there is none."""
+        if board:
+            return self._instruments.get((exchange, symbol, board))
+        for key, instrument in self._instruments.items():
+            if key[:2] == (exchange, symbol):
+                return instrument
+        return None
+
+    async def recent_trades(self, topic: Topic, limit: int) -> TradesPage:
+        """Return the last ``limit`` trades of an instrument, oldest first, and the position they reach.
+
+        The trades are marked as existing.
+
+        Raises:
+            UnknownTopicError: There is no such instrument, or the topic is not one of trades.
+        """
+        self._check_known(topic)
+        if topic.kind is not TopicKind.TRADES:
+            raise UnknownTopicError(f"{topic.kind} is not the kind of the trade tape")
+        before_s, after_s = self.page_delays_s
+        await asyncio.sleep(before_s)
+        tape = tuple(self._tapes.get(topic, ()))
+        newest = tape[max(0, len(tape) - limit) :]
+        page = TradesPage(
+            self.position(topic), [msgspec.structs.replace(trade, existing=True) for trade in newest]
+        )
+        await asyncio.sleep(after_s)
+        return page
+
+    def _check_known(self, topic: Topic) -> None:
+        if topic.kind.of_portfolio:
+            known = topic.subject in self._portfolios
+        else:
+            known = (topic.exchange, topic.subject, topic.board) in self._instruments
+        if not known:
+            raise UnknownTopicError(f"no stream {topic}")
+
+    def _advance(self, topic: Topic) -> StreamPosition:
+        self._check_known(topic)
+        self._sequences[topic] = self._sequences.get(topic, 0) + 1
+        return self.position(topic)
+
+    def _tell_changed(self, topic: Topic) -> None:
+        for sink in tuple(self._sinks.get(topic, ())):
+            sink.changed(topic)
+
+    def _done(self, command: Command) -> Done:
+        if isinstance(command, CancelOrder):
+            return Done(command.order_number)
+        self._order_number += 1
+        return Done(str(self._order_number))
+
+    def _now_ns(self) -> int:
+        return self._clock.wall_ns() if self._clock is not None else START_NS

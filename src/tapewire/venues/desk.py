@@ -1,0 +1,128 @@
+"""The desk: the one place where commands reach the exchange, in one order."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tapewire import exchange
+from tapewire.exchange import CancelRejected, Exchange, OrderRejected, Traded, TradingCode
+from tapewire.model import (
+    CancelOrder,
+    Command,
+    Done,
+    Instrument,
+    OrderType,
+    Outcome,
+    PlaceOrder,
+    Refused,
+)
+from tapewire.ports import Clock
+from tapewire.venues.directory import Directory
+from tapewire.venues.listing import Listing
+from tapewire.venues.streams import Streams
+
+__all__ = ["Desk"]
+
+#: More digits than any order id has; a longer text is not worth turning into a number.
+_ORDER_NUMBER_DIGITS_MAX = 19
+
+
+class Desk:
+    """Translates commands into the exchange's units, applies them, and lets listings and streams know.
+
+    It is the ``Floor`` of the market's participants, and users' commands go the same way.
+    """
+
+    def __init__(
+        self,
+        core: Exchange,
+        directory: Directory,
+        listings: tuple[Listing, ...],
+        streams: Streams,
+        *,
+        clock: Clock,
+    ) -> None:
+        """Take over ``core``: nobody else may apply commands to it.
+
+        ``directory`` and ``listings`` hold the same instruments as the exchange, in the same order.
+        """
+        self._core = core
+        self._directory = directory
+        self._listings = listings
+        self._streams = streams
+        self._clock = clock
+        self._last_ns = 0
+
+    def best(self, instrument: Instrument) -> tuple[int | None, int | None]:
+        """Return the best bid and the best ask, ticks; None for an empty side."""
+        position = self._directory.position(instrument.exchange, instrument.symbol, instrument.board)
+        assert position is not None, "participants trade what the venue lists"
+        return self._listings[position].best
+
+    def submit(self, command: Command) -> Outcome:
+        """Apply one command, or refuse it and change nothing; the streams hold what is to be told."""
+        translated = self._place(command) if isinstance(command, PlaceOrder) else _cancel(command)
+        if isinstance(translated, Refused):
+            return translated
+        first = self._apply(translated)
+        if isinstance(first, OrderRejected | CancelRejected):
+            return Refused(int(first.code), first.reason)
+        assert not isinstance(first, Traded), "an order is accepted before it trades"
+        return Done(str(first.order_id))
+
+    def _apply(self, command: exchange.Command) -> exchange.Event:
+        # The wall clock may be set back; event time may not.
+        at_ns = self._last_ns = max(self._clock.wall_ns(), self._last_ns)
+        events = self._core.apply(command, at_ns=at_ns)
+        first = events[0]
+        if isinstance(first, OrderRejected | CancelRejected):
+            return first
+        listing = self._listings[first.instrument]
+        for event in events:
+            if isinstance(event, Traded):
+                printed = listing.note_trade(event)
+                self._streams.happened(
+                    first.instrument, listing.tape_position, partial(listing.trade, printed, existing=False)
+                )
+        if listing.note_change(at_ns):
+            self._streams.changed(first.instrument)
+        return first
+
+    def _place(self, command: PlaceOrder) -> exchange.Place | Refused:
+        position = self._directory.position(command.exchange, command.symbol, command.board)
+        if position is None:
+            where = f"{command.exchange} {command.board}".rstrip()
+            return _refused(TradingCode.OPERATION_NOT_SUPPORTED, f"{command.symbol} is not traded on {where}")
+        if not command.type.known:
+            return _refused(
+                TradingCode.FORBIDDEN_ORDER_TYPE, f"order type {command.type} is neither limit nor market"
+            )
+        price_ticks = None
+        if command.type is OrderType.LIMIT:
+            if command.price is None:
+                return _refused(TradingCode.INCORRECT_PRICE, "a limit order needs a price")
+            try:
+                price_ticks = self._directory.instruments[position].ticks(command.price)
+            except ValueError as error:
+                return _refused(TradingCode.INCORRECT_PRICE, str(error))
+        elif command.price is not None:
+            return _refused(TradingCode.INCORRECT_PRICE, "a market order has no price")
+        return exchange.Place(
+            account=command.portfolio,
+            instrument=position,
+            side=command.side,
+            lots=command.quantity_lots,
+            price_ticks=price_ticks,
+            time_in_force=command.time_in_force,
+        )
+
+
+def _cancel(command: CancelOrder) -> exchange.Cancel | Refused:
+    number = command.order_number
+    if not (number.isascii() and number.isdecimal() and len(number) <= _ORDER_NUMBER_DIGITS_MAX):
+        return _refused(TradingCode.ORDER_NOT_FOUND, f"the account has no working order {number}")
+    return exchange.Cancel(account=command.portfolio, order_id=int(number))
+
+
+def _refused(code: TradingCode, reason: str) -> Refused:
+    return Refused(int(code), reason)

@@ -1,0 +1,61 @@
+"""The figures of a trading session: open, high, low, last, volume."""
+
+from __future__ import annotations
+
+__all__ = ["SessionFigures", "trading_day"]
+
+_DAY_NS = 86_400 * 1_000_000_000
+#: Moscow time, UTC+3 without summer time.
+_MOSCOW_NS = 3 * 3_600 * 1_000_000_000
+
+
+def trading_day(at_ns: int) -> int:
+    """Return the trading day of a wall time, as days since 1970-01-01; it begins at midnight in Moscow."""
+    return (at_ns + _MOSCOW_NS) // _DAY_NS
+
+
+class SessionFigures:
+    """What one instrument's trades of one day come to, in ticks and lots.
+
+    Before the first trade ever all prices are the previous close. After midnight the figures stay until the
+    first trade of the new day, which makes the last price of the old day the previous close.
+    """
+
+    __slots__ = (
+        "_day",
+        "high_ticks",
+        "last_at_ns",
+        "last_ticks",
+        "lots",
+        "low_ticks",
+        "open_ticks",
+        "prev_close_ticks",
+    )
+
+    def __init__(self, prev_close_ticks: int, *, at_ns: int) -> None:
+        self.prev_close_ticks = prev_close_ticks
+        self.open_ticks = prev_close_ticks
+        self.high_ticks = prev_close_ticks
+        self.low_ticks = prev_close_ticks
+        self.last_ticks = prev_close_ticks
+        #: Wall time of the last trade, UTC ns; before the first one the time given at the start.
+        self.last_at_ns = at_ns
+        self.lots = 0
+        self._day = trading_day(at_ns)
+
+    def trade(self, price_ticks: int, lots: int, at_ns: int) -> None:
+        """Add one trade."""
+        day = trading_day(at_ns)
+        if day != self._day:
+            self._day = day
+            self.prev_close_ticks = self.last_ticks
+            self.lots = 0
+        if not self.lots:
+            self.open_ticks = self.high_ticks = self.low_ticks = price_ticks
+        elif price_ticks > self.high_ticks:
+            self.high_ticks = price_ticks
+        elif price_ticks < self.low_ticks:
+            self.low_ticks = price_ticks
+        self.last_ticks = price_ticks
+        self.last_at_ns = at_ns
+        self.lots += lots

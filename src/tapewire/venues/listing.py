@@ -1,0 +1,193 @@
+"""One instrument on the venue: its book, tape and figures, and the records made of them."""
+
+from __future__ import annotations
+
+from tapewire.exchange import OrderBook, Traded
+from tapewire.market import BondTerms
+from tapewire.model import (
+    Book,
+    BookLevel,
+    Instrument,
+    InstrumentKind,
+    Quote,
+    Side,
+    StreamPosition,
+    Trade,
+    to_iso,
+)
+from tapewire.ports import Snapshot
+from tapewire.venues.bond_figures import BondFigures
+from tapewire.venues.figures import SessionFigures
+from tapewire.venues.open_interest import OpenInterest
+from tapewire.venues.tape import Print, Tape
+
+__all__ = ["BOOK_DEPTH_MAX", "Listing"]
+
+#: Levels a side that a subscriber can ask for.
+BOOK_DEPTH_MAX = 50
+
+_DERIVATIVES = frozenset({InstrumentKind.FUTURE, InstrumentKind.OPTION})
+_NS_IN_MS = 1_000_000
+_NS_IN_S = 1_000_000_000
+
+
+class Listing:
+    """The public face of one instrument.
+
+    The positions of its book and quote are the version of the exchange's book: whatever changes a quote, a
+    trade included, changes what rests. A record is made once for each version that somebody asks for.
+    """
+
+    def __init__(
+        self, instrument: Instrument, book: OrderBook, terms: BondTerms | None, *, epoch: str, at_ns: int
+    ) -> None:
+        """List an instrument.
+
+        Args:
+            instrument: What is listed.
+            book: The exchange's live book of it.
+            terms: The coupons of a bond; None for everything else.
+            epoch: Names this start of the venue in all positions.
+            at_ns: Wall time of the start, UTC ns; the book's time until something happens.
+        """
+        self.instrument = instrument
+        self.tape = Tape()
+        self._book = book
+        self._epoch = epoch
+        self._figures = SessionFigures(instrument.prev_close_ticks, at_ns=at_ns)
+        self._open_interest = OpenInterest() if instrument.kind in _DERIVATIVES else None
+        self._bond = None if terms is None else BondFigures(instrument, terms)
+        # True division of whole numbers is correctly rounded, so this gives the very doubles of
+        # ``Instrument.price_float`` without a Decimal on the hot path.
+        self._tick_numerator, self._tick_denominator = instrument.tick_size.as_integer_ratio()
+        self._noted_version = book.version
+        self._changed_at_ns = at_ns
+        self._book_snapshot: Snapshot | None = None
+        self._quote_snapshot: Snapshot | None = None
+
+    @property
+    def best(self) -> tuple[int | None, int | None]:
+        """The best bid and the best ask, ticks; None for an empty side."""
+        return self._book.best_bid, self._book.best_ask
+
+    @property
+    def tape_position(self) -> StreamPosition:
+        """Where the tape stands: the position of its newest trade."""
+        return StreamPosition(self._epoch, self.tape.sequence)
+
+    def note_trade(self, trade: Traded) -> Print:
+        """Take a trade of this instrument into tape and figures and return its print."""
+        open_interest = 0
+        if self._open_interest is not None:
+            self._open_interest.trade(trade.buyer, trade.seller, trade.lots)
+            open_interest = self._open_interest.lots
+        self._figures.trade(trade.price_ticks, trade.lots, trade.at_ns)
+        return self.tape.append(trade, open_interest)
+
+    def note_change(self, at_ns: int) -> bool:
+        """Return whether the book has changed since the last call, and date the change."""
+        if self._book.version == self._noted_version:
+            return False
+        self._noted_version = self._book.version
+        self._changed_at_ns = at_ns
+        return True
+
+    def book(self) -> Snapshot:
+        """Return the book, at most ``BOOK_DEPTH_MAX`` levels a side, dated when it last changed."""
+        position = StreamPosition(self._epoch, self._book.version)
+        if self._book_snapshot is None or self._book_snapshot.position != position:
+            record = Book(
+                snapshot=False,
+                bids=self._levels(Side.BUY),
+                asks=self._levels(Side.SELL),
+                time_s=self._changed_at_ns // _NS_IN_S,
+                time_ms=self._changed_at_ns // _NS_IN_MS,
+                existing=False,
+            )
+            self._book_snapshot = Snapshot(position, record)
+        return self._book_snapshot
+
+    def quote(self) -> Snapshot:
+        """Return the quote; its figures are those of the trading day of the last trade."""
+        position = StreamPosition(self._epoch, self._book.version)
+        if self._quote_snapshot is None or self._quote_snapshot.position != position:
+            self._quote_snapshot = Snapshot(position, self._quote())
+        return self._quote_snapshot
+
+    def trade(self, printed: Print, *, existing: bool) -> Trade:
+        """Return the record of a trade on the tape; ``existing`` marks it as history."""
+        return Trade(
+            id=printed.id,
+            order_number=0,
+            symbol=self.instrument.symbol,
+            board=self.instrument.board,
+            quantity=printed.lots,
+            price=self._price(printed.price_ticks),
+            time=to_iso(printed.at_ns),
+            time_ms=printed.at_ns // _NS_IN_MS,
+            open_interest=printed.open_interest,
+            existing=existing,
+            side=printed.aggressor,
+        )
+
+    def _price(self, ticks: int) -> float:
+        return ticks * self._tick_numerator / self._tick_denominator
+
+    def _levels(self, side: Side) -> tuple[BookLevel, ...]:
+        levels = self._book.levels(side, BOOK_DEPTH_MAX)
+        if self._bond is None:
+            numerator, denominator = self._tick_numerator, self._tick_denominator
+            return tuple([BookLevel(price=ticks * numerator / denominator, volume=lots) for ticks, lots in levels])
+        at_ns = self._changed_at_ns
+        return tuple(
+            BookLevel(price=self._price(ticks), volume=lots, yield_percent=self._bond.yield_percent(ticks, at_ns))
+            for ticks, lots in levels
+        )
+
+    def _quote(self) -> Quote:
+        instrument, book, figures = self.instrument, self._book, self._figures
+        bid, ask = self.best
+        change_ticks = figures.last_ticks - figures.prev_close_ticks
+        accrued_interest = 0.0 if self._bond is None else self._bond.accrued_interest(self._changed_at_ns)
+        return Quote(
+            symbol=instrument.symbol,
+            exchange=instrument.exchange,
+            description=instrument.description,
+            currency=instrument.currency,
+            prev_close_price=self._price(figures.prev_close_ticks),
+            last_price=self._price(figures.last_ticks),
+            last_price_time_s=figures.last_at_ns // _NS_IN_S,
+            high_price=self._price(figures.high_ticks),
+            low_price=self._price(figures.low_ticks),
+            accrued_interest=accrued_interest,
+            volume=float(figures.lots),
+            open_interest=None if self._open_interest is None else self._open_interest.lots,
+            ask=None if ask is None else self._price(ask),
+            bid=None if bid is None else self._price(bid),
+            ask_volume=book.best_lots(Side.SELL),
+            bid_volume=book.best_lots(Side.BUY),
+            book_time_ms=self._changed_at_ns // _NS_IN_MS,
+            open_price=self._price(figures.open_ticks),
+            yield_percent=self._yield_at_last(),
+            lot_size=float(instrument.lot_size),
+            lot_value=self._lot_value(),
+            face_value=float(instrument.face_value),
+            type=instrument.type_code,
+            total_bid_volume=book.total_lots(Side.BUY),
+            total_ask_volume=book.total_lots(Side.SELL),
+            accrued_interest_old=accrued_interest,
+            change=self._price(change_ticks),
+            change_percent=round(100 * change_ticks / figures.prev_close_ticks, 2),
+        )
+
+    def _yield_at_last(self) -> float | None:
+        if self._bond is None:
+            return None
+        return self._bond.yield_percent(self._figures.last_ticks, self._changed_at_ns)
+
+    def _lot_value(self) -> float:
+        value = self.instrument.price(self._figures.last_ticks) * self.instrument.lot_size
+        if self.instrument.kind is InstrumentKind.BOND:
+            # Quoted in per cent of the face value.
+            value = value * self.instrument.face_value / 100
+        return float(value)

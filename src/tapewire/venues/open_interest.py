@@ -1,0 +1,32 @@
+"""Open interest: the contracts that somebody holds."""
+
+from __future__ import annotations
+
+__all__ = ["OpenInterest"]
+
+
+class OpenInterest:
+    """Counts the contracts held long, which are as many as those held short.
+
+    It starts at 0 with the venue, since nobody holds anything, and follows from the trades alone. Keeps one
+    number for each account with a position.
+    """
+
+    def __init__(self) -> None:
+        #: Contracts.
+        self.lots = 0
+        self._positions: dict[str, int] = {}
+
+    def trade(self, buyer: str, seller: str, lots: int) -> None:
+        """Move ``lots`` contracts from ``seller`` to ``buyer``."""
+        self._move(buyer, lots)
+        self._move(seller, -lots)
+
+    def _move(self, account: str, lots: int) -> None:
+        before = self._positions.get(account, 0)
+        after = before + lots
+        if after:
+            self._positions[account] = after
+        else:
+            self._positions.pop(account, None)
+        self.lots += max(after, 0) - max(before, 0)

@@ -1,0 +1,128 @@
+"""Who listens to which stream, and what they have yet to be told.
+
+Marking and telling are separate: while commands are applied, notices are only noted; ``flush`` hands them
+out once all state is consistent. A sink may therefore read anything it likes, and one that fails harms
+neither the venue nor the other sinks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tapewire.model import Record, StreamPosition, Topic, TopicKind
+from tapewire.ports import FeedSink
+
+__all__ = ["SERVED_KINDS", "Streams"]
+
+#: The kinds of streams that the embedded venue has.
+SERVED_KINDS = frozenset({TopicKind.BOOK, TopicKind.QUOTE, TopicKind.TRADES})
+
+
+class _Feed:
+    """One open topic."""
+
+    __slots__ = ("instrument", "sinks", "told", "topic")
+
+    def __init__(self, topic: Topic, instrument: int) -> None:
+        self.topic = topic
+        self.instrument = instrument
+        self.sinks: list[FeedSink] = []
+        #: A sink was told of a change and nobody has pulled the new state yet: no need to tell again.
+        self.told = False
+
+
+class _Notice(NamedTuple):
+    feed: _Feed
+    sink: FeedSink
+    #: None: the state has changed. Else: one more event.
+    event: tuple[StreamPosition, Record] | None
+
+
+class Streams:
+    """The open topics of a venue. Instruments are named by their position in the venue's list."""
+
+    def __init__(self, instrument_count: int) -> None:
+        self._feeds: dict[Topic, _Feed] = {}
+        self._state_feeds: list[list[_Feed]] = [[] for _ in range(instrument_count)]
+        self._event_feeds: list[list[_Feed]] = [[] for _ in range(instrument_count)]
+        # Dicts keep an order that a set would not: equal runs tell their sinks in equal order.
+        self._changed: dict[int, None] = {}
+        self._notices: deque[_Notice] = deque()
+
+    def open(self, topic: Topic, instrument: int, sink: FeedSink) -> None:
+        """Begin to tell ``sink`` about a topic of this instrument. Opening it again does nothing."""
+        feed = self._feeds.get(topic)
+        if feed is None:
+            feed = self._feeds[topic] = _Feed(topic, instrument)
+            self._of_instrument(feed).append(feed)
+        if not any(known is sink for known in feed.sinks):
+            feed.sinks.append(sink)
+        # The newcomer has not been told of a change that others have not pulled yet.
+        feed.told = False
+
+    def close(self, topic: Topic, sink: FeedSink) -> None:
+        """Stop telling ``sink`` about ``topic``, also what is already noted. A stranger changes nothing."""
+        feed = self._feeds.get(topic)
+        if feed is None:
+            return
+        feed.sinks = [known for known in feed.sinks if known is not sink]
+        if not feed.sinks:
+            del self._feeds[topic]
+            self._of_instrument(feed).remove(feed)
+
+    def pulled(self, topic: Topic) -> None:
+        """Note that the state of a topic was read: its next change is worth telling."""
+        feed = self._feeds.get(topic)
+        if feed is not None:
+            feed.told = False
+
+    def changed(self, instrument: int) -> None:
+        """Note that book and quote of an instrument are new."""
+        if self._state_feeds[instrument]:
+            self._changed[instrument] = None
+
+    def happened(self, instrument: int, position: StreamPosition, record: Callable[[], Record]) -> None:
+        """Note one more event of an instrument; ``record`` makes it, and is called only if somebody listens."""
+        feeds = self._event_feeds[instrument]
+        if not feeds:
+            return
+        event = (position, record())
+        self._notices.extend(_Notice(feed, sink, event) for feed in feeds for sink in feed.sinks)
+
+    def flush(self) -> None:
+        """Tell the sinks all that was noted: events in their order, then changes of state.
+
+        Raises:
+            ExceptionGroup: Sinks have failed. All others were told all the same, and nothing is left over.
+        """
+        for instrument in self._changed:
+            for feed in self._state_feeds[instrument]:
+                if not feed.told:
+                    feed.told = True
+                    self._notices.extend(_Notice(feed, sink, None) for sink in feed.sinks)
+        self._changed.clear()
+        failures: list[Exception] = []
+        while self._notices:
+            try:
+                _tell(self._notices.popleft())
+            except Exception as failure:  # noqa: BLE001 – whatever it is, it is raised below
+                failures.append(failure)
+        if failures:
+            raise ExceptionGroup("sinks have failed", failures)
+
+    def _of_instrument(self, feed: _Feed) -> list[_Feed]:
+        feeds = self._state_feeds if feed.topic.kind.is_state else self._event_feeds
+        return feeds[feed.instrument]
+
+
+def _tell(notice: _Notice) -> None:
+    feed, sink, event = notice
+    if not any(known is sink for known in feed.sinks):
+        return  # closed in the meantime, perhaps by a sink that was told before
+    if event is None:
+        sink.changed(feed.topic)
+    else:
+        position, record = event
+        sink.happened(feed.topic, position, record)

@@ -1,0 +1,241 @@
+import pytest
+
+from tapewire import exchange as exchange_module
+from tapewire.exchange import (
+    FIRST_ORDER_ID,
+    FIRST_TRADE_ID,
+    LOTS_MAX,
+    Cancel,
+    CancelCause,
+    CancelRejected,
+    Exchange,
+    OrderAccepted,
+    OrderCancelled,
+    OrderRejected,
+    TradingCode,
+)
+from tapewire.model import Side, TimeInForce
+from trading import BUY, SELL, instrument, place, trades
+
+IOC = TimeInForce.IMMEDIATE_OR_CANCEL
+FOK = TimeInForce.FILL_OR_KILL
+BOC = TimeInForce.BOOK_OR_CANCEL
+
+
+@pytest.fixture
+def exchange():
+    return Exchange([instrument("TEST"), instrument("OTHER")])
+
+
+def apply(exchange, *commands):
+    return [event for command in commands for event in exchange.apply(command, at_ns=5)]
+
+
+def test_the_first_order_gets_the_first_number_and_rests(exchange):
+    assert apply(exchange, place(BUY, 3, 1000)) == [
+        OrderAccepted(
+            order_id=FIRST_ORDER_ID,
+            account="A",
+            instrument=0,
+            side=BUY,
+            lots=3,
+            price_ticks=1000,
+            time_in_force=TimeInForce.ONE_DAY,
+            at_ns=5,
+        )
+    ]
+    assert exchange.book(0).levels(BUY, 9) == [(1000, 3)]
+    assert exchange.book(1).levels(BUY, 9) == []
+
+
+def test_numbers_fit_the_wire():
+    assert len(str(FIRST_ORDER_ID)) == 19
+    assert FIRST_ORDER_ID + 10**18 < 2**63
+    assert 2**32 < FIRST_TRADE_ID < 2**53
+
+
+def test_numbers_can_start_elsewhere():
+    exchange = Exchange([instrument()], first_order_id=7, first_trade_id=9)
+
+    accepted, *_ = exchange.apply(place(SELL, 1, 1000), at_ns=0)
+    (trade,) = trades(exchange.apply(place(BUY, 1, 1000), at_ns=0))
+
+    assert (accepted.order_id, trade.sell_order_id, trade.buy_order_id, trade.trade_id) == (7, 7, 8, 9)
+
+
+def test_a_trade_happens_at_the_resting_price_and_names_both_sides(exchange):
+    apply(exchange, place(SELL, 5, 1001, account="S"))
+
+    (trade,) = trades(apply(exchange, place(BUY, 2, 1005, account="B")))
+
+    assert (trade.trade_id, trade.price_ticks, trade.lots, trade.aggressor) == (FIRST_TRADE_ID, 1001, 2, BUY)
+    assert (trade.buyer, trade.seller) == ("B", "S")
+    assert (trade.buy_order_id, trade.sell_order_id) == (FIRST_ORDER_ID + 1, FIRST_ORDER_ID)
+    assert exchange.book(0).levels(SELL, 9) == [(1001, 3)]
+
+
+def test_a_limit_order_eats_levels_up_to_its_price_and_its_rest_waits(exchange):
+    apply(exchange, place(BUY, 2, 1000), place(BUY, 2, 999), place(BUY, 2, 998))
+
+    filled = trades(apply(exchange, place(SELL, 5, 999)))
+
+    assert [(trade.price_ticks, trade.lots) for trade in filled] == [(1000, 2), (999, 2)]
+    assert [trade.trade_id for trade in filled] == [FIRST_TRADE_ID, FIRST_TRADE_ID + 1]
+    assert exchange.book(0).levels(BUY, 9) == [(998, 2)]
+    assert exchange.book(0).levels(SELL, 9) == [(999, 1)]
+
+
+@pytest.mark.parametrize(
+    ("time_in_force", "price", "traded", "cause"),
+    [
+        (TimeInForce.ONE_DAY, None, 4, CancelCause.NOT_RESTING),
+        (IOC, None, 4, CancelCause.NOT_RESTING),
+        (IOC, 1001, 4, CancelCause.NOT_RESTING),
+        (IOC, 1000, 0, CancelCause.NOT_RESTING),
+        (FOK, None, 0, CancelCause.NOT_FILLABLE),
+        (FOK, 1001, 0, CancelCause.NOT_FILLABLE),
+        (FOK, 1000, 0, CancelCause.NOT_FILLABLE),
+        (BOC, 1001, 0, CancelCause.WOULD_TRADE),
+    ],
+)
+def test_what_may_not_rest_is_cancelled_with_its_cause(exchange, time_in_force, price, traded, cause):
+    apply(exchange, place(SELL, 4, 1001))
+
+    events = apply(exchange, place(BUY, 6, price, time_in_force=time_in_force))
+
+    assert isinstance(events[0], OrderAccepted)
+    assert sum(trade.lots for trade in trades(events)) == traded
+    last = events[-1]
+    assert isinstance(last, OrderCancelled)
+    assert (last.order_id, last.remaining_lots, last.cause) == (events[0].order_id, 6 - traded, cause)
+    assert exchange.book(0).levels(BUY, 9) == []
+    assert apply(exchange, Cancel(account="A", order_id=last.order_id))[0].code == TradingCode.ORDER_NOT_FOUND
+
+
+@pytest.mark.parametrize("price", [None, 1001, 1050])
+def test_fill_or_kill_trades_all_when_the_book_holds_enough(exchange, price):
+    apply(exchange, place(SELL, 4, 1001), place(SELL, 4, 1001))
+
+    events = apply(exchange, place(BUY, 6, price, time_in_force=FOK))
+
+    assert [trade.lots for trade in trades(events)] == [4, 2]
+    assert len(events) == 3
+
+
+def test_book_or_cancel_rests_when_it_does_not_trade(exchange):
+    apply(exchange, place(SELL, 4, 1001))
+
+    assert len(apply(exchange, place(BUY, 6, 1000, time_in_force=BOC))) == 1
+    assert exchange.book(0).levels(BUY, 9) == [(1000, 6)]
+
+
+def test_a_market_order_in_an_empty_book_is_accepted_and_cancelled(exchange):
+    accepted, cancelled = apply(exchange, place(SELL, 1, None))
+
+    assert accepted.price_ticks is None
+    assert cancelled.remaining_lots == 1
+
+
+def test_a_market_order_reaches_the_edge_of_the_band(exchange):
+    apply(exchange, place(SELL, 1, 1100), place(BUY, 1, 900, account="B"))
+
+    assert trades(apply(exchange, place(BUY, 1, None)))[0].price_ticks == 1100
+    assert trades(apply(exchange, place(SELL, 1, None)))[0].price_ticks == 900
+
+
+def test_a_cancel_reports_what_was_left(exchange):
+    (accepted,) = apply(exchange, place(SELL, 5, 1001))
+    apply(exchange, place(BUY, 2, 1001))
+
+    assert apply(exchange, Cancel(account="A", order_id=accepted.order_id)) == [
+        OrderCancelled(
+            order_id=accepted.order_id,
+            account="A",
+            instrument=0,
+            remaining_lots=3,
+            cause=CancelCause.ASKED,
+            at_ns=5,
+        )
+    ]
+    assert exchange.book(0).levels(SELL, 9) == []
+
+
+def test_foreign_filled_and_unknown_orders_are_refused_in_the_same_words(exchange):
+    foreign, filled = apply(exchange, place(SELL, 5, 1002, account="B"), place(SELL, 1, 1001))
+    apply(exchange, place(BUY, 1, 1001, account="B"))
+    digest = exchange.state_digest()
+
+    refusals = apply(
+        exchange,
+        *(Cancel(account="A", order_id=number) for number in (foreign.order_id, filled.order_id, 4)),
+    )
+
+    assert all(isinstance(refusal, CancelRejected) for refusal in refusals)
+    assert {refusal.code for refusal in refusals} == {TradingCode.ORDER_NOT_FOUND}
+    assert len({refusal.reason.replace(str(refusal.order_id), "…") for refusal in refusals}) == 1
+    assert exchange.state_digest() == digest
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (place(BUY, 1, 1000, instrument=2), TradingCode.OPERATION_NOT_SUPPORTED),
+        (place(BUY, 1, 1000, instrument=-1), TradingCode.OPERATION_NOT_SUPPORTED),
+        (place(Side("short"), 1, 1000), TradingCode.OPERATION_NOT_SUPPORTED),
+        (place(BUY, 0, 1000), TradingCode.INCORRECT_QUANTITY),
+        (place(BUY, -5, None), TradingCode.INCORRECT_QUANTITY),
+        (place(BUY, LOTS_MAX + 1, 1000), TradingCode.INCORRECT_QUANTITY),
+        (place(BUY, 1, 899), TradingCode.PRICE_OUTSIDE_LIMITS),
+        (place(SELL, 1, 1101), TradingCode.PRICE_OUTSIDE_LIMITS),
+        (place(SELL, 1, 10**40), TradingCode.PRICE_OUTSIDE_LIMITS),
+        (place(BUY, 1, None, time_in_force=BOC), TradingCode.FORBIDDEN_ORDER_TYPE),
+        (
+            place(BUY, 1, 1000, time_in_force=TimeInForce.GOOD_TILL_CANCELLED),
+            TradingCode.OPERATION_NOT_SUPPORTED,
+        ),
+        (place(BUY, 1, None, time_in_force=TimeInForce.AT_THE_CLOSE), TradingCode.OPERATION_NOT_SUPPORTED),
+        (place(BUY, 1, 1000, time_in_force=TimeInForce("forever")), TradingCode.OPERATION_NOT_SUPPORTED),
+    ],
+)
+def test_a_bad_order_is_refused_and_leaves_no_trace(exchange, command, code):
+    apply(exchange, place(BUY, 1, 950), place(SELL, 1, 1050))
+    digest = exchange.state_digest()
+
+    (refusal,) = apply(exchange, command)
+
+    assert isinstance(refusal, OrderRejected)
+    assert refusal.code == code
+    assert refusal.reason
+    assert exchange.state_digest() == digest
+
+
+@pytest.mark.parametrize("price", [0, -1])
+def test_a_price_below_one_tick_is_refused_even_inside_the_band(price):
+    exchange = Exchange([instrument(price_band_ticks=(-10, 10), prev_close_ticks=1)])
+
+    (refusal,) = exchange.apply(place(BUY, 1, price), at_ns=0)
+
+    assert refusal.code == TradingCode.PRICE_OUTSIDE_LIMITS
+
+
+def test_a_full_exchange_takes_no_more_orders(monkeypatch):
+    monkeypatch.setattr(exchange_module.exchange, "RESTING_ORDERS_MAX", 2)
+    exchange = Exchange([instrument()])
+    first, _ = apply(exchange, place(BUY, 1, 999), place(BUY, 1, 998))
+
+    assert isinstance(apply(exchange, place(BUY, 1, 997))[0], OrderRejected)
+    apply(exchange, Cancel(account="A", order_id=first.order_id))
+    assert isinstance(apply(exchange, place(BUY, 1, 997))[0], OrderAccepted)
+
+
+def test_the_digest_knows_priority_sizes_and_numbers():
+    def digest(*commands):
+        exchange = Exchange([instrument()])
+        apply(exchange, *commands)
+        return exchange.state_digest()
+
+    base = digest(place(BUY, 1, 999, account="A"), place(BUY, 1, 999, account="B"))
+    assert base == digest(place(BUY, 1, 999, account="A"), place(BUY, 1, 999, account="B"))
+    assert base != digest(place(BUY, 1, 999, account="B"), place(BUY, 1, 999, account="A"))
+    assert base != digest(place(BUY, 1, 999, account="A"), place(BUY, 2, 999, account="B"))
+    assert digest() != digest(place(BUY, 1, None))

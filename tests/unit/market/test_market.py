@@ -1,0 +1,90 @@
+import pytest
+
+from tapewire.market import EVENTS_PER_SECOND_MAX, PARTICIPANT_MARK, Market, catalogue
+from tapewire.model import Refused
+from trading import BUY, SELL, ExchangeFloor, instrument, place
+
+
+@pytest.mark.parametrize("rate", [0, -1, EVENTS_PER_SECOND_MAX + 1])
+def test_a_rate_outside_the_range_is_an_error_that_names_it(rate):
+    with pytest.raises(ValueError, match=f"{rate}, not between 1 and 5000"):
+        Market(catalogue(1), seed=1, events_per_second=rate)
+
+
+def test_a_market_without_instruments_is_an_error():
+    with pytest.raises(ValueError, match="at least one"):
+        Market([], seed=1, events_per_second=10)
+
+
+def test_the_first_step_opens_all_books_without_a_trade():
+    instruments = catalogue(8)
+    market, floor = Market(instruments, seed=1, events_per_second=1), ExchangeFloor(instruments)
+    assert market.next_step == 0
+
+    market.step(floor)
+
+    assert market.next_step == 1
+    assert floor.trades == []
+    for position in range(len(instruments)):
+        book = floor.core.book(position)
+        assert len(book.levels(BUY, 99)) >= 20
+        assert len(book.levels(SELL, 99)) >= 20
+
+
+@pytest.mark.parametrize(("rate", "steps"), [(1, 300), (7, 500), (250, 400), (EVENTS_PER_SECOND_MAX, 50)])
+def test_the_rate_is_met_exactly_while_nobody_disturbs(rate, steps):
+    instruments = catalogue(6)
+    market, floor = Market(instruments, seed=1, events_per_second=rate), ExchangeFloor(instruments)
+    market.step(floor)
+
+    events = sum(market.step(floor) for _ in range(steps))
+
+    assert events == int(rate * steps * market.step_s)
+
+
+def test_the_first_instrument_is_the_most_active():
+    instruments = catalogue(10)
+    market, floor = Market(instruments, seed=1, events_per_second=2000), ExchangeFloor(instruments)
+    for _ in range(200):
+        market.step(floor)
+
+    traded = [sum(trade.instrument == position for trade in floor.trades) for position in range(10)]
+    assert traded[0] == max(traded)
+    assert min(traded) > 0
+
+
+def test_participants_trade_under_their_mark_and_never_with_themselves():
+    instruments = catalogue(3)
+    market, floor = Market(instruments, seed=1, events_per_second=5000), ExchangeFloor(instruments)
+    for _ in range(100):
+        market.step(floor)
+
+    assert floor.trades
+    for trade in floor.trades:
+        assert trade.buyer.startswith(PARTICIPANT_MARK)
+        assert trade.seller.startswith(PARTICIPANT_MARK)
+        assert trade.buyer != trade.seller
+
+
+def test_a_user_who_buys_the_whole_book_to_the_edge_does_not_stop_the_market():
+    listed = instrument()
+    market, floor = Market([listed], seed=1, events_per_second=1000), ExchangeFloor([listed])
+    market.step(floor)
+    floor.core.apply(place(BUY, 100_000, 1100, account="whale"), at_ns=0)
+
+    for _ in range(500):
+        market.step(floor)
+
+    assert {trade.seller[0] for trade in floor.trades[-10:]} == {PARTICIPANT_MARK}
+    assert floor.core.book(0).best_bid is not None
+
+
+def test_a_closed_floor_gives_steps_without_events():
+    class ClosedFloor(ExchangeFloor):
+        def submit(self, command):
+            return Refused(306, "no trading now")
+
+    instruments = catalogue(2)
+    market = Market(instruments, seed=1, events_per_second=100)
+
+    assert [market.step(ClosedFloor(instruments)) for _ in range(3)] == [0, 0, 0]

@@ -1,0 +1,286 @@
+"""The scripted venue: it says what it was told to say, in the order and with the positions of a real one."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from tapewire.model import (
+    CancelOrder,
+    Done,
+    Exchange,
+    Instrument,
+    InstrumentKind,
+    OrderType,
+    PlaceOrder,
+    Record,
+    Refused,
+    Side,
+    StreamPosition,
+    Topic,
+    TopicKind,
+)
+from tapewire.ports import UnknownTopicError
+from tapewire.simulation import START_NS, ScriptedVenue, VirtualClock, run_virtual
+
+
+def instrument(symbol: str = "SBER", board: str = "TQBR") -> Instrument:
+    return Instrument(
+        symbol=symbol,
+        exchange=Exchange.MOEX,
+        board=board,
+        kind=InstrumentKind.SHARE,
+        short_name=symbol,
+        description=f"{symbol} shares",
+        type_code="CS",
+        currency="RUB",
+        lot_size=10,
+        tick_size=Decimal("0.01"),
+        face_value=Decimal(3),
+        prev_close_ticks=30_000,
+        price_band_ticks=(27_000, 33_000),
+    )
+
+
+SBER = instrument()
+
+
+class Sink:
+    def __init__(self) -> None:
+        self.heard: list[tuple[object, ...]] = []
+
+    def changed(self, topic: Topic) -> None:
+        self.heard.append(("changed", topic))
+
+    def happened(self, topic: Topic, position: StreamPosition, record: Record) -> None:
+        self.heard.append((position.epoch, position.sequence, record))
+
+
+@pytest.fixture
+def venue() -> ScriptedVenue:
+    return ScriptedVenue([SBER, instrument("SBER", "SMAL"), instrument("GAZP")])
+
+
+@pytest.fixture
+def sink() -> Sink:
+    return Sink()
+
+
+def place_order() -> PlaceOrder:
+    return PlaceOrder(
+        portfolio="D39004",
+        exchange=Exchange.MOEX,
+        symbol="SBER",
+        board="",
+        type=OrderType.LIMIT,
+        side=Side.BUY,
+        quantity_lots=1,
+        price=Decimal("300.10"),
+    )
+
+
+def test_trades_are_pushed_with_gapless_positions(venue: ScriptedVenue, sink: Sink) -> None:
+    topic = venue.topic(TopicKind.TRADES, SBER)
+    before = venue.publish_trade(SBER, 300)
+    venue.open(topic, sink)
+    venue.open(topic, sink)
+    first = venue.publish_trade(SBER, Decimal("300.01"), lots=5, side=Side.SELL)
+    second = venue.publish_trade(SBER, 300.02)
+    venue.publish_trade(instrument("GAZP"), 130)
+    assert sink.heard == [("epoch-1", 2, first), ("epoch-1", 3, second)]
+    assert before.id < first.id < second.id
+    assert (first.price, first.quantity, first.side) == (300.01, 5, Side.SELL)
+
+
+def test_state_is_told_and_pulled(venue: ScriptedVenue, sink: Sink) -> None:
+    topic = venue.topic(TopicKind.BOOK, SBER)
+    venue.open(topic, sink)
+    assert venue.current(topic) is None
+    venue.set_book(SBER, bids=[(300.0, 1)])
+    book = venue.set_book(SBER, bids=[(300.0, 1), (299.9, 2)], asks=[(300.1, 3)])
+    assert sink.heard == [("changed", topic)] * 2
+    assert venue.current(topic) == (StreamPosition("epoch-1", 2), book)
+    assert [level.volume for level in book.bids] == [1, 2]
+
+
+def test_a_quote_is_complete(venue: ScriptedVenue) -> None:
+    quote = venue.set_quote(SBER, 300.5, bid=300.4)
+    assert (quote.bid, quote.ask, quote.last_price) == (300.4, None, 300.5)
+    snapshot = venue.current(venue.topic(TopicKind.QUOTE, SBER))
+    assert snapshot is not None
+    assert snapshot.record is quote
+
+
+def test_a_late_snapshot_is_none_until_released(venue: ScriptedVenue, sink: Sink) -> None:
+    topic = venue.topic(TopicKind.BOOK, SBER)
+    venue.open(topic, sink)
+    venue.hold_snapshot(topic)
+    book = venue.set_book(SBER)
+    assert (venue.current(topic), sink.heard) == (None, [])
+    venue.release_snapshot(topic)
+    assert sink.heard == [("changed", topic)]
+    assert venue.current(topic) == (StreamPosition("epoch-1", 1), book)
+
+
+def test_a_restart_begins_a_new_epoch_and_numbers_anew(venue: ScriptedVenue, sink: Sink) -> None:
+    book, trades = (venue.topic(kind, SBER) for kind in (TopicKind.BOOK, TopicKind.TRADES))
+    venue.set_book(SBER)
+    venue.set_book(SBER)
+    venue.publish_trade(SBER, 300)
+    venue.open(book, sink)
+    venue.open(trades, sink)
+    venue.restart()
+    trade = venue.publish_trade(SBER, 301)
+    assert sink.heard == [("changed", book), ("epoch-2", 1, trade)]
+    snapshot = venue.current(book)
+    assert snapshot is not None
+    assert snapshot.position == StreamPosition("epoch-2", 1)
+
+
+def test_a_closed_topic_is_silent_and_not_listed(venue: ScriptedVenue, sink: Sink) -> None:
+    topic = venue.topic(TopicKind.TRADES, SBER)
+    other = Sink()
+    venue.open(topic, sink)
+    venue.open(topic, other)
+    venue.close(topic, sink)
+    venue.publish_trade(SBER, 300)
+    assert (len(sink.heard), len(other.heard)) == (0, 1)
+    assert venue.open_topics == (topic,)
+    venue.close(topic, other)
+    venue.close(topic, other)
+    assert venue.open_topics == ()
+
+
+def test_a_sink_may_close_while_it_is_told(venue: ScriptedVenue, sink: Sink) -> None:
+    topic = venue.topic(TopicKind.BOOK, SBER)
+
+    class Leaver(Sink):
+        def changed(self, topic: Topic) -> None:
+            super().changed(topic)
+            venue.close(topic, self)
+
+    leaver = Leaver()
+    venue.open(topic, leaver)
+    venue.open(topic, sink)
+    venue.set_book(SBER)
+    venue.set_book(SBER)
+    assert (len(leaver.heard), len(sink.heard)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        Topic(TopicKind.BOOK, "MOEX", "NOPE", "TQBR"),
+        Topic(TopicKind.BOOK, "MOEX", "SBER"),
+        Topic(TopicKind.BOOK, "SPBX", "SBER", "TQBR"),
+        Topic(TopicKind.ORDERS, "MOEX", "D00000"),
+    ],
+)
+def test_unknown_topics_are_refused(venue: ScriptedVenue, sink: Sink, topic: Topic) -> None:
+    with pytest.raises(UnknownTopicError):
+        venue.open(topic, sink)
+    assert venue.open_topics == ()
+
+
+def test_events_have_no_state_and_states_no_tape(venue: ScriptedVenue) -> None:
+    with pytest.raises(UnknownTopicError, match="no state"):
+        venue.current(venue.topic(TopicKind.TRADES, SBER))
+
+    async def ask() -> None:
+        await venue.recent_trades(venue.topic(TopicKind.BOOK, SBER), 1)
+
+    with pytest.raises(UnknownTopicError, match="tape"):
+        run_virtual(ask)
+
+
+def test_instruments_are_found_by_board_or_as_primary(venue: ScriptedVenue) -> None:
+    assert [found.key[1:] for found in venue.instruments()] == [
+        ("SBER", "TQBR"),
+        ("SBER", "SMAL"),
+        ("GAZP", "TQBR"),
+    ]
+    assert venue.instrument("MOEX", "SBER") == SBER
+    assert venue.instrument("MOEX", "SBER", "SMAL") == instrument("SBER", "SMAL")
+    assert venue.instrument("MOEX", "GAZP", "SMAL") is None
+    assert venue.instrument("SPBX", "SBER") is None
+
+
+@pytest.mark.parametrize(("delays", "ids"), [((1.0, 0.0), [1, 2, 3]), ((0.0, 1.0), [1, 2]), ((0.0, 0.0), [1, 2])])
+def test_a_page_is_taken_after_the_first_delay(
+    venue: ScriptedVenue, delays: tuple[float, float], ids: list[int]
+) -> None:
+    async def main() -> None:
+        first = venue.publish_trade(SBER, 300).id
+        venue.publish_trade(SBER, 300)
+        venue.page_delays_s = delays
+        asyncio.get_running_loop().call_later(0.5, venue.publish_trade, SBER, 300)
+        page = await venue.recent_trades(venue.topic(TopicKind.TRADES, SBER), 100)
+        assert [trade.id - first + 1 for trade in page.trades] == ids
+        assert page.position == StreamPosition("epoch-1", len(ids))
+        assert all(trade.existing for trade in page.trades)
+        assert asyncio.get_running_loop().time() == sum(delays)
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(("limit", "count"), [(0, 0), (1, 1), (2, 2), (3, 3), (4, 3)])
+def test_a_page_holds_the_newest_trades(venue: ScriptedVenue, limit: int, count: int) -> None:
+    async def main() -> None:
+        published = [venue.publish_trade(SBER, 300).id for _ in range(3)]
+        page = await venue.recent_trades(venue.topic(TopicKind.TRADES, SBER), limit)
+        assert [trade.id for trade in page.trades] == published[3 - count :]
+
+    run_virtual(main)
+
+
+def test_commands_are_written_down_and_answered_as_told(venue: ScriptedVenue) -> None:
+    order, cancel = place_order(), CancelOrder(portfolio="D39004", order_number="17")
+    refused = Refused(202, "not enough money")
+    venue.answer_next(refused, RuntimeError("the venue is on fire"))
+
+    async def main() -> None:
+        assert await venue.submit(order) == refused
+        with pytest.raises(RuntimeError, match="on fire"):
+            await venue.submit(order)
+        first, second = await venue.submit(order), await venue.submit(order)
+        assert isinstance(first, Done)
+        assert first != second
+        assert await venue.submit(cancel) == Done("17")
+
+    run_virtual(main)
+    assert venue.commands == [order] * 4 + [cancel]
+
+
+def test_delayed_commands_keep_their_own_outcomes(venue: ScriptedVenue) -> None:
+    async def main() -> None:
+        venue.answer_next(Done("1"), Done("2"))
+        venue.submit_delay_s = 5
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(venue.submit(place_order()))
+            second = group.create_task(venue.submit(place_order()))
+        assert (first.result(), second.result()) == (Done("1"), Done("2"))
+        assert asyncio.get_running_loop().time() == 5
+
+    run_virtual(main)
+
+
+def test_records_carry_the_time_of_the_clock() -> None:
+    async def main() -> None:
+        venue = ScriptedVenue([SBER], clock=VirtualClock())
+        await asyncio.sleep(1.5)
+        assert venue.publish_trade(SBER, 300).time_ms == START_NS // 10**6 + 1500
+        assert venue.set_book(SBER).time_ms == START_NS // 10**6 + 1500
+
+    run_virtual(main)
+
+
+def test_the_script_itself_is_checked(venue: ScriptedVenue) -> None:
+    trade = venue.publish_trade(SBER, 300)
+    with pytest.raises(AssertionError, match="kind of events"):
+        venue.set_state(venue.topic(TopicKind.TRADES, SBER), trade)
+    with pytest.raises(AssertionError, match="kind of states"):
+        venue.publish(venue.topic(TopicKind.BOOK, SBER), trade)
+    with pytest.raises(UnknownTopicError):
+        venue.publish_trade(instrument("NOPE"), 1)
