@@ -77,7 +77,9 @@ def test_records_have_exactly_the_keys_of_the_reference(stream: Stream, message_
     for name, row in rows.items():
         inner = nested(fields[name])
         items = [item["name"] for item in row.get("items", [])]
-        assert items == ([f.key(message_format) for f in fields_of(inner) if f.key(message_format)] if inner else [])
+        assert items == (
+            [f.key(message_format) for f in fields_of(inner) if f.key(message_format)] if inner else []
+        )
 
 
 @pytest.mark.parametrize("stream", STREAM_LIST, ids=lambda s: s.opcode)

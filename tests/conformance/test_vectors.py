@@ -236,7 +236,9 @@ def test_server_makes_the_documented_texts(vector: Vector) -> None:
 
 
 def test_documented_texts_are_constants() -> None:
-    texts = {v.meaning["message"] for file in ("answers", "replies") for v in vectors(file) if "message" in v.meaning}
+    texts = {
+        v.meaning["message"] for file in ("answers", "replies") for v in vectors(file) if "message" in v.meaning
+    }
     assert {HANDLED, INVALID_TOKEN, CONNECTION_INITIALIZED} <= texts
 
 

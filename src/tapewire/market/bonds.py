@@ -14,7 +14,7 @@ __all__ = ["BOND_TERMS", "BondTerms"]
 _CENT = Decimal("0.01")
 _DAYS_IN_YEAR = 365
 
-#: Newton's method gains digits fast on this smooth curve; it needs four or five rounds.
+#: Newton's method gains digits fast on this smooth curve; it needs some twenty rounds.
 _ROUNDS_MAX = 50
 
 

@@ -21,6 +21,7 @@ from tapewire.simulation.loop import (
     run_virtual,
 )
 from tapewire.simulation.network import Address, Network, NetworkConnector
+from tapewire.simulation.system import SimulatedSystem
 from tapewire.simulation.venue import ScriptedVenue
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "SimulatedDisk",
     "SimulatedHttp",
     "SimulatedJournalFile",
+    "SimulatedSystem",
     "SimulationError",
     "UnhandledError",
     "VirtualClock",

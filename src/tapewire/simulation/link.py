@@ -89,7 +89,6 @@ class Link:
         self._underway: deque[tuple[float, Frame | Signal]] = deque()
         self._underway_bytes = 0
         self._free_at = 0.0
-        self._last_arrival = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._arriving = False
         self._stalled = False
@@ -187,8 +186,8 @@ class Link:
         delay_s = conditions.latency_s
         if conditions.jitter_s:
             delay_s += self._random.uniform(0.0, conditions.jitter_s)
-        self._last_arrival = max(self._last_arrival, sent_at + delay_s)
-        self._underway.append((self._last_arrival, item))
+        # A later frame may be due earlier; it still waits for those before it in the queue.
+        self._underway.append((sent_at + delay_s, item))
         self._arm()
 
     def _arm(self) -> None:
@@ -202,7 +201,7 @@ class Link:
             self._timer = None
 
     def _arrive(self) -> None:
-        """Hand over all that is due: whatever the timer was for, and what arrives at the same moment."""
+        """Hand over the first frame, for which the timer was, and all behind it that are due."""
         self._timer = None
         self._arriving = True
         now = max(self._loop.time(), self._underway[0][0])

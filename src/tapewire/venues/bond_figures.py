@@ -14,7 +14,7 @@ _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
 class BondFigures:
-    """Computes a day's figures once: a yield takes some fifty microseconds, a book shows a hundred.
+    """Computes a day's figures once: a yield takes some eighty microseconds, a book shows a hundred.
 
     Keeps one number for each price that was seen today, so at most as many as the price band has ticks.
     """

@@ -224,6 +224,15 @@ def test_a_full_disk_writes_nothing_and_may_be_tried_again(path: Path) -> None:
     again.close()
 
 
+def test_an_append_that_fails_in_its_middle_leaves_nothing(path: Path) -> None:
+    file = SqliteJournalFile(path)
+    with pytest.raises(JournalError, match="NOT NULL"):
+        file.append(0, [b"a", None])  # type: ignore[list-item]
+    file.append(0, [b"b"])
+    assert list(file.read()) == [(0, b"b")]
+    file.close()
+
+
 def test_a_record_missing_in_the_middle_is_told(path: Path) -> None:
     file = SqliteJournalFile(path)
     file.append(0, numbered(0, 5))

@@ -83,7 +83,7 @@ def test_files_are_apart() -> None:
     assert list(disk.open("orders").read()) == [(0, b"order")]
 
 
-@settings(max_examples=6000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     appends=st.lists(st.lists(st.binary(max_size=20), min_size=1, max_size=4), max_size=12),

@@ -23,6 +23,7 @@ from tapewire.simulation import (
     VirtualTimeLoop,
     run_virtual,
 )
+from tapewire.simulation import loop as loop_module
 
 
 async def wait_for_ever() -> None:
@@ -148,6 +149,12 @@ def test_a_spin_at_one_instant_is_bounded() -> None:
 
     with pytest.raises(LimitError, match="turns at second 2"):
         run_virtual(main)
+
+
+def test_many_turns_are_no_spin_as_long_as_time_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "TURNS_AT_ONE_INSTANT_MAX", 10)
+    with pytest.raises(LimitError, match="60 virtual seconds"):
+        run_virtual(tick_for_ever(1), limit_s=60)
 
 
 def test_a_task_without_an_owner_is_reported_and_ended() -> None:

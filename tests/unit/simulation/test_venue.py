@@ -139,6 +139,15 @@ def test_a_restart_begins_a_new_epoch_and_numbers_anew(venue: ScriptedVenue, sin
     assert snapshot.position == StreamPosition("epoch-2", 1)
 
 
+def test_a_restart_does_not_release_a_late_snapshot(venue: ScriptedVenue, sink: Sink) -> None:
+    topic = venue.topic(TopicKind.BOOK, SBER)
+    venue.open(topic, sink)
+    venue.hold_snapshot(topic)
+    venue.set_book(SBER)
+    venue.restart()
+    assert (venue.current(topic), sink.heard) == (None, [])
+
+
 def test_a_closed_topic_is_silent_and_not_listed(venue: ScriptedVenue, sink: Sink) -> None:
     topic = venue.topic(TopicKind.TRADES, SBER)
     other = Sink()

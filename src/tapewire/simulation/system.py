@@ -1,0 +1,114 @@
+"""A whole trading system and its clients in one process, on virtual time, over the in-memory network."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+from tapewire.client.broker import Broker
+from tapewire.client.endpoints import Endpoints
+from tapewire.client.supervisor import Supervisor
+from tapewire.client.tokens import TokenKeeper
+from tapewire.gateway.gateway import Gateway
+from tapewire.gateway.outbox import OutboxMode
+from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
+from tapewire.market.catalogue import catalogue
+from tapewire.market.market import Market
+from tapewire.simulation.http import SimulatedHttp
+from tapewire.simulation.link import LinkConditions
+from tapewire.simulation.loop import VirtualClock
+from tapewire.simulation.network import Network
+from tapewire.venues.embedded import EmbeddedVenue
+
+__all__ = ["SimulatedSystem"]
+
+HOST_PORT = "tapewire.test:80"
+REFRESH_TOKEN = "simulated"  # noqa: S105  (good for nothing outside the simulation)
+
+
+class SimulatedSystem:
+    """The embedded venue behind the gateway, reached over simulated links.
+
+    Use it on a virtual loop: ``async with SimulatedSystem(seed=7) as system, system.connect() as broker``. The
+    same seed and the same calls give the same run. ``network`` and ``http`` carry the faults.
+
+    Args:
+        seed: Decides the market, the guids and the jitter of the links.
+        symbols: How many instruments are traded.
+        events_per_second: Of the market's participants.
+        conditions: Of the links between clients and system.
+        mode: How the gateway counts state records.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        symbols: int = 6,
+        events_per_second: int = 200,
+        conditions: LinkConditions | None = None,
+        mode: OutboxMode = OutboxMode.CONFLATE,
+    ) -> None:
+        self.clock = VirtualClock()
+        self.network = Network(seed=seed, conditions=conditions)
+        self.http = SimulatedHttp()
+        self.venue = EmbeddedVenue(
+            Market(catalogue(symbols), seed=seed, events_per_second=events_per_second), clock=self.clock
+        )
+        user = User(
+            login="P070001",
+            client_id="123456",
+            agreement="70001",
+            portfolios=("D70001", "G70001", "7500T01"),
+            refresh_token_hashes=(hash_refresh_token(REFRESH_TOKEN),),
+        )
+        # Signatures differ from run to run (the algorithm draws at random); nothing that a client sees does.
+        self.tokens = TokenAuthority(new_signing_key(), [user], self.clock)
+        self.gateway = Gateway(self.venue, self.venue, self.tokens, self.clock, mode=mode)
+        self._random = random.Random(seed)
+        self._trading: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Broker]:
+        """Connect a client for the length of a block, as :func:`tapewire.connect` does."""
+        where = Endpoints.from_base(f"http://{HOST_PORT}")
+        rng = random.Random(self._random.getrandbits(64))
+        tokens = TokenKeeper(self.http, where.oauth, REFRESH_TOKEN, rng)
+        broker = Broker(
+            where, Supervisor(where.ws, self.network.connector(), tokens, rng), tokens, _Shared(self.http)
+        )
+        try:
+            await broker.start()
+            yield broker
+        finally:
+            await broker.close()
+
+    async def __aenter__(self) -> Self:
+        self.network.listen(HOST_PORT, self.gateway.accept)
+        self.http.listen(HOST_PORT, self.gateway.http)
+        self._trading = asyncio.create_task(self.venue.run(), name="embedded venue")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.gateway.close()
+        assert self._trading is not None
+        self._trading.cancel()
+        await asyncio.wait([self._trading])
+        if not self._trading.cancelled() and error is None:
+            self._trading.result()
+
+
+class _Shared:
+    """The system's HTTP client as one broker holds it: closing it leaves it to the others."""
+
+    def __init__(self, http: SimulatedHttp) -> None:
+        self.request = http.request
+
+    async def close(self) -> None:
+        """Leave the client as it is."""
