@@ -4,6 +4,7 @@ Start a system first (``tapewire up``), then: python examples/best_prices.py [SY
 """
 
 import asyncio
+import contextlib
 import sys
 
 import tapewire
@@ -22,4 +23,5 @@ async def main(symbol: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "SBER"))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "SBER"))

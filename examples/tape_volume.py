@@ -4,6 +4,7 @@ Start a system first (``tapewire up``), then: python examples/tape_volume.py SBE
 """
 
 import asyncio
+import contextlib
 import sys
 from collections import Counter
 
@@ -36,4 +37,5 @@ async def main(symbols: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:] or ["SBER", "GAZP", "LKOH"]))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main(sys.argv[1:] or ["SBER", "GAZP", "LKOH"]))

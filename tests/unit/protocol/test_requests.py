@@ -94,9 +94,7 @@ def test_an_absent_field_has_the_documented_default() -> None:
     assert (bars.skip_history, bars.split_adjust, bars.frequency) == (False, True, 175)
 
 
-@pytest.mark.parametrize(
-    "value", [b"9" * 5_000, b"-" + b"9" * 5_000, b"1e400", b'"' + b"9" * 5_000 + b'"', b"1e-400"]
-)
+@pytest.mark.parametrize("value", [b"9" * 5_000, b"-" + b"9" * 5_000, b"1e400", b'"' + b"9" * 5_000 + b'"'])
 @pytest.mark.parametrize("key", ["depth", "frequency", "from"])
 def test_numbers_beyond_all_bounds_are_refused_by_their_field(key: str, value: bytes) -> None:
     message = b'{"opcode":"BarsGetAndSubscribe","guid":"g","code":"A","exchange":"MOEX","tf":"D"'
