@@ -145,10 +145,10 @@ def test_trading_codes_are_those_of_the_reference() -> None:
 
 def test_limits_are_those_of_the_reference() -> None:
     reference = load("subscriptions")
-    assert limits.CONNECTIONS_PER_USER_MAX == reference["limits"]["connections"]
-    assert limits.SUBSCRIPTIONS_PER_CONNECTION_MAX == reference["limits"]["subscriptions_per_connection"]
-    assert limits.UNPROCESSED_MESSAGES_MAX == reference["limits"]["unprocessed_messages_per_connection"]
-    assert limits.HTTP_REQUESTS_PER_SECOND_MAX == reference["limits"]["http_requests_per_second"]
+    assert reference["limits"]["connections"] == limits.CONNECTIONS_PER_USER_MAX
+    assert reference["limits"]["subscriptions_per_connection"] == limits.SUBSCRIPTIONS_PER_CONNECTION_MAX
+    assert reference["limits"]["unprocessed_messages_per_connection"] == limits.UNPROCESSED_MESSAGES_MAX
+    assert reference["limits"]["http_requests_per_second"] == limits.HTTP_REQUESTS_PER_SECOND_MAX
     assert reference["frequency_ms"]["default"] == limits.FREQUENCY_DEFAULT_MS
     floors = {key.lower(): value for key, value in limits.FREQUENCY_FLOOR_MS.items()}
     assert floors == reference["frequency_ms"]["min"]
