@@ -34,6 +34,12 @@ class Identity(msgspec.Struct, frozen=True):
         return f"Identity(version={self.version}, ***)"
 
 
+class _Version(msgspec.Struct, frozen=True):
+    """What a file of any version has."""
+
+    version: int
+
+
 class DataFolder:
     """A folder that belongs to one running system."""
 
@@ -54,9 +60,12 @@ class DataFolder:
             raise DataFolderError(f"cannot use {self.path}: {error.strerror}") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             self.close()
             raise DataFolderError(f"cannot use {self.path}: another system is running on it") from error
+        except OSError as error:
+            self.close()
+            raise DataFolderError(f"cannot lock {self.path}: {error.strerror}") from error
 
     def close(self) -> None:
         """Let others have the folder."""
@@ -72,15 +81,18 @@ class DataFolder:
         """
         file = self.path / "identity.json"
         try:
-            kept = msgspec.json.decode(file.read_bytes(), type=Identity)
+            content = file.read_bytes()
+            # First the version alone: the rest of a newer file may look different.
+            if msgspec.json.decode(content, type=_Version).version > VERSION:
+                raise DataFolderError(f"{file} was written by a newer version of tapewire")
+            return msgspec.json.decode(content, type=Identity)
         except FileNotFoundError:
             self._write(file, msgspec.json.encode(new))
             return new
-        except (OSError, msgspec.DecodeError) as error:
-            raise DataFolderError(f"cannot read {file}: {error}") from error
-        if kept.version > VERSION:
-            raise DataFolderError(f"{file} was written by a newer version of tapewire")
-        return kept
+        except OSError as error:
+            raise DataFolderError(f"cannot read {file}: {error.strerror}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise DataFolderError(f"cannot read {file}: it is damaged ({error})") from error
 
     def _write(self, file: Path, content: bytes) -> None:
         draft = file.with_suffix(".new")
@@ -91,5 +103,14 @@ class DataFolder:
                 stream.flush()
                 os.fsync(stream.fileno())
             draft.replace(file)
+            self._sync_folder()
         except OSError as error:
             raise DataFolderError(f"cannot write {file}: {error.strerror}") from error
+
+    def _sync_folder(self) -> None:
+        """Make the new name durable, not only what stands behind it."""
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

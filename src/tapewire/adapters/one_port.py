@@ -1,8 +1,8 @@
 """One port for HTTP and WebSocket: uvicorn reads the request, picows takes over upgraded connections.
 
 picows exports no class for a connection that somebody else has accepted, so this module uses its
-``WSProtocol`` by its private place, and the server extra pins picows exactly (docs/decisions/0004-one-port.md).
-Everything that depends on it is here.
+``WSProtocol`` and its check of handshakes by their private place, and the server extra pins picows exactly
+(docs/decisions/0004-one-port.md). Everything that depends on it is here.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import httptools
-from picows import WSAutoPingStrategy, WSUpgradeRequest
-from picows.picows import WSProtocol  # type: ignore[attr-defined]
+from picows import WSAutoPingStrategy, WSListener, WSUpgradeRequest
+from picows.picows import WSProtocol, _validate_upgrade_request  # type: ignore[attr-defined]
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tapewire.adapters.picows_transport import PicowsListener
@@ -30,6 +30,10 @@ Acceptor = Callable[[str, str], FrameListener | None]
 #: The smallest that picows takes: an idle session costs half as much as with its default.
 READ_BUFFER_BYTES = 2 * 1024
 HANDSHAKE_TIMEOUT_S = 5.0
+#: What picows gets to see of a handshake. The rest may be long, and secret.
+_HANDSHAKE_HEADERS = frozenset(
+    (b"host", b"sec-websocket-key", b"sec-websocket-version", b"content-length", b"transfer-encoding")
+)
 
 log = logging.getLogger("tapewire.gateway.websocket")
 
@@ -41,10 +45,12 @@ def one_port_protocol(accept: Acceptor) -> type[HttpToolsProtocol]:
         """HTTP until a request asks for a WebSocket."""
 
         _data = b""
+        _is_refused = False
 
         def data_received(self, data: bytes) -> None:
-            self._data = data
-            super().data_received(data)
+            if not self._is_refused:
+                self._data = data
+                super().data_received(data)
 
         def _should_upgrade_to_ws(self) -> bool:
             return True
@@ -56,16 +62,24 @@ def one_port_protocol(accept: Acceptor) -> type[HttpToolsProtocol]:
             assert isinstance(upgrade, httptools.HttpParserUpgrade)
             frames = self._data[upgrade.args[0] :]
             self._data = b""
+            if self.cycle is not None and not self.cycle.response_complete:
+                # The answer to an earlier request would land among the frames: the connection ends with it.
+                self.cycle.keep_alive = False
+                self._is_refused = True
+                return
             self.connections.discard(self)
             protocol = _websocket_protocol(accept, self.client)
             protocol.connection_made(self.transport)
             # From here on the loop talks to the new protocol, also while the handshake is being answered.
             self.transport.set_protocol(protocol)
-            _feed(protocol, self._request_bytes() + frames)
+            _feed(protocol, self._handshake_bytes() + frames, self.transport)
 
-        def _request_bytes(self) -> bytes:
+        def _handshake_bytes(self) -> bytes:
+            # uvicorn has found the upgrade among the words of the Connection header (Firefox sends
+            # "keep-alive, Upgrade"); picows takes that one word only.
             lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"]
-            lines += [name + b": " + value for name, value in self.headers]
+            lines += [b"connection: upgrade", b"upgrade: websocket"]
+            lines += [name + b": " + value for name, value in self.headers if name in _HANDSHAKE_HEADERS]
             return b"\r\n".join(lines) + b"\r\n\r\n"
 
     return OnePortProtocol
@@ -74,7 +88,12 @@ def one_port_protocol(accept: Acceptor) -> type[HttpToolsProtocol]:
 def _websocket_protocol(accept: Acceptor, client: tuple[str, int] | None) -> Any:
     peer = f"{client[0]}:{client[1]}" if client else ""
 
-    def listen(request: WSUpgradeRequest) -> PicowsListener | None:
+    def listen(request: WSUpgradeRequest) -> WSListener | None:
+        try:
+            _validate_upgrade_request(request)
+        except RuntimeError:
+            # picows refuses it with 400, but asks for a listener first and would never tell it of the end.
+            return WSListener()
         listener = accept(request.path.decode("ascii", "replace"), peer)
         return PicowsListener(listener) if listener is not None else None
 
@@ -97,10 +116,10 @@ def _websocket_protocol(accept: Acceptor, client: tuple[str, int] | None) -> Any
     )
 
 
-def _feed(protocol: Any, data: bytes) -> None:
-    """Give bytes to a buffered protocol as a transport would."""
+def _feed(protocol: Any, data: bytes, transport: asyncio.BaseTransport) -> None:
+    """Give bytes to a buffered protocol as its transport would."""
     rest = memoryview(data)
-    while rest:
+    while rest and not transport.is_closing():
         buffer = cast(memoryview, protocol.get_buffer(len(rest)))
         size = min(len(buffer), len(rest))
         buffer[:size] = rest[:size]

@@ -16,6 +16,8 @@ __all__ = ["PicowsListener", "PicowsTransport"]
 #: How long the peer may take to answer our close frame before the connection is aborted.
 CLOSE_TIMEOUT_S = 2.0
 
+_TEXT = int(FrameOpcode.TEXT)
+_PICOWS_TEXT = WSMsgType.TEXT
 _TYPES = {
     FrameOpcode.CONTINUATION: WSMsgType.CONTINUATION,
     FrameOpcode.TEXT: WSMsgType.TEXT,
@@ -38,6 +40,8 @@ class PicowsTransport:
         self._is_closing = False
         self._has_peer_closed = False
         self._abort_handle: asyncio.TimerHandle | None = None
+        #: How the peer broke the protocol, if picows found that it did.
+        self.failure = ""
 
     @property
     def unsent_bytes(self) -> int:
@@ -46,7 +50,8 @@ class PicowsTransport:
 
     def send(self, messages: Sequence[bytes]) -> None:
         """Send whole text messages in their order, in one write."""
-        if self._is_closing:
+        # picows sends a close frame by itself when frames cannot be read; nothing may follow it.
+        if self._is_closing or self._websocket.is_close_frame_sent:
             return
         if self._websocket.is_client_side:
             for message in messages:
@@ -67,6 +72,7 @@ class PicowsTransport:
         """Send a close frame, wait for the peer's within a bound, end the connection."""
         if self._is_closing:
             return
+        self._look_for_failure()
         self._is_closing = True
         self._websocket.send_close(code, reason)  # type: ignore[arg-type]  # any number will do
         if self._has_peer_closed:
@@ -98,9 +104,18 @@ class PicowsTransport:
 
     def gone(self) -> None:
         """Note that the connection has ended."""
+        self._look_for_failure()
         self._is_closing = True
         if self._abort_handle is not None:
             self._abort_handle.cancel()
+
+    def _look_for_failure(self) -> None:
+        """Frames that cannot be read at all are picows' to refuse: it sends the close frame by itself."""
+        if not self._is_closing and self._websocket.is_close_frame_sent:
+            handshake = self._websocket.close_handshake
+            assert handshake is not None
+            assert handshake.sent is not None
+            self.failure = handshake.sent.reason or ""
 
 
 class PicowsListener(WSListener):
@@ -123,6 +138,10 @@ class PicowsListener(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         opcode = frame.msg_type
+        # Nearly all frames are whole texts. picows gives the same member of the enum each time.
+        if opcode is _PICOWS_TEXT and frame.fin and not (frame.rsv1 or frame.rsv2 or frame.rsv3):
+            self._frame_received(_TEXT, frame.get_payload_as_bytes(), True, 0)
+            return
         if opcode == WSMsgType.CLOSE and self._transport is not None:
             self._transport.peer_closed()
         rsv = frame.rsv1 << 2 | frame.rsv2 << 1 | frame.rsv3
@@ -134,15 +153,28 @@ class PicowsListener(WSListener):
         self._transport.gone()
         handshake = transport.close_handshake
         received = handshake.recv if handshake is not None else None
-        if received is None:
-            self._listener.disconnected(CloseCode.ABNORMAL, "")
-        elif received.code == WSCloseCode.NO_INFO:
-            self._listener.disconnected(CloseCode.NO_STATUS, "")
-        else:
-            self._listener.disconnected(int(received.code), received.reason)  # type: ignore[call-overload]
+        code, reason = int(CloseCode.ABNORMAL), ""
+        if received is not None:
+            reason = received.reason or ""
+            has_code = received.code != WSCloseCode.NO_INFO
+            code = int(received.code) if has_code else CloseCode.NO_STATUS  # type: ignore[call-overload]
+        if self._transport.failure:
+            reason = f"the peer broke the protocol: {self._transport.failure}"
+            # picows keeps the error for somebody who waits for the end, and asyncio complains if nobody does.
+            asyncio.get_running_loop().call_soon(_retrieve_error, transport)
+        self._listener.disconnected(code, reason)
 
     def pause_writing(self) -> None:
         """The network is full; the outbox asks ``unsent_bytes`` itself."""
 
     def resume_writing(self) -> None:
         self._listener.writable()
+
+
+def _retrieve_error(transport: WSTransport) -> None:
+    waiting = transport.wait_disconnected()
+    try:
+        waiting.send(None)
+    except (Exception, StopIteration):  # noqa: BLE001  (it has been told to the listener)
+        return
+    waiting.close()

@@ -1,12 +1,14 @@
 """Where the trading systems that run on this machine are: one small file each, for its user's eyes only.
 
 ``connect()`` and the command line find a local system here, so that a first program needs no address and no
-token. The file is removed when the system ends; the file of one that was killed is recognised and removed.
+token. The system keeps its file locked and removes it when it ends. A file without a lock was left by one that
+was killed, and is removed by whoever finds it: numbers of processes are used again, locks are not.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
 import tempfile
@@ -54,22 +56,36 @@ def announced(system: RunningSystem) -> Iterator[None]:
     folder = _folder()
     file = folder / f"{system.pid}-{system.url.rpartition(':')[2]}.json"
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if not _is_ours(folder):
-            raise PermissionError(f"{folder} is not private")
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(msgspec.json.encode(system))
+        lock = _write(folder, file, msgspec.json.encode(system))
     except OSError:
-        yield
-        return
+        lock = None
     try:
         yield
     finally:
-        file.unlink(missing_ok=True)
-        # Another system may have its file here still.
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        if lock is not None:
+            # Somebody may have tidied up; another system may have its file here still.
+            with contextlib.suppress(OSError):
+                file.unlink()
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+            os.close(lock)
+
+
+def _write(folder: Path, file: Path, content: bytes) -> int:
+    """Put the file in its place, locked and complete from the first moment; returns the lock."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if not _is_ours(folder):
+        raise PermissionError(f"{folder} is not private")
+    draft = file.with_suffix(".new")
+    lock = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.write(lock, content)
+        draft.replace(file)
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
 
 
 def running_systems() -> list[RunningSystem]:
@@ -79,14 +95,11 @@ def running_systems() -> list[RunningSystem]:
         return []
     found = []
     for file in sorted(folder.glob("*.json"), key=_age):
-        try:
-            system = msgspec.json.decode(file.read_bytes(), type=RunningSystem)
-        except (OSError, msgspec.DecodeError):
-            continue
-        if _is_alive(system.pid):
-            found.append(system)
-        else:
-            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
+            if _is_left(file):
+                file.unlink()
+            else:
+                found.append(msgspec.json.decode(file.read_bytes(), type=RunningSystem))
     return found
 
 
@@ -97,11 +110,11 @@ def _age(file: Path) -> float:
         return 0.0
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+def _is_left(file: Path) -> bool:
+    """Whether the system that wrote the file has ended without removing it."""
+    with file.open("rb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
     return True

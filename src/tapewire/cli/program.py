@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, NoReturn
 
 from tapewire.client.errors import TapewireError
 
@@ -30,8 +30,7 @@ def run_program(main: Coroutine[Any, Any, None], *expected: type[BaseException])
     try:
         _run(main)
     except BrokenPipeError:
-        # Whoever read our output has gone. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
     except KeyboardInterrupt:
         # Only before the command has put its own handlers in place.
         sys.exit(130)
@@ -43,13 +42,20 @@ def run_program(main: Coroutine[Any, Any, None], *expected: type[BaseException])
             raise
         if not isinstance(first, BrokenPipeError):
             fail(str(first))
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
 
 
-def fail(text: str, status: int = 1) -> None:
+def fail(text: str, status: int = 1) -> NoReturn:
     """Say what went wrong in one line and end the program."""
-    print(f"tapewire: {text}", file=sys.stderr)
+    # The text may be the broker's: no second line of its own, and nothing that a terminal would obey.
+    line = "".join(character if character.isprintable() else " " for character in text)
+    print(f"tapewire: {' '.join(line.split())}", file=sys.stderr)
     sys.exit(status)
+
+
+def _forget_output() -> None:
+    """Whoever read our output has gone. Python would complain once more when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 async def until_stopped(work: Awaitable[None]) -> None:

@@ -9,11 +9,13 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from tapewire.app import System
+from tapewire.cli.output import Output
 from tapewire.cli.streams import StreamName, StreamOptions
 from tapewire.cli.watch import show
 from tapewire.client.broker import Broker
 from tapewire.client.subscription import Subscription
 from tapewire.connect import connect
+from tapewire.market.catalogue import catalogue
 
 __all__ = ["run_system"]
 
@@ -26,7 +28,8 @@ async def run_system(system: System) -> None:
     On a terminal that is a live view. Otherwise it is one JSON line a second: messages received since the start,
     and messages a second by kind of stream.
     """
-    symbols = _SHOWN[: system.settings.symbols]
+    traded = {instrument.symbol for instrument in catalogue(system.settings.symbols)}
+    symbols = [symbol for symbol in _SHOWN if symbol in traded]
     async with connect(system.url, refresh_token=system.refresh_token) as broker:
         if sys.stdout.isatty():
             names = [StreamName("quotes", symbol) for symbol in symbols]
@@ -63,6 +66,7 @@ async def _consume(stream: Subscription[Any]) -> None:
 
 async def _report_rates(broker: Broker, streams: list[tuple[str, Subscription[Any]]]) -> None:
     loop = asyncio.get_running_loop()
+    output = Output()
     counted = _by_kind(streams)
     start = last = loop.time()
     while True:
@@ -78,7 +82,7 @@ async def _report_rates(broker: Broker, streams: list[tuple[str, Subscription[An
             "per_second": rates,
             "dropped": sum(stream.dropped for _, stream in streams),
         }
-        print(json.dumps(line), flush=True)
+        await output.write(json.dumps(line).encode() + b"\n")
         counted, last = counts, now
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
@@ -17,9 +17,11 @@ from rich.text import Text
 
 from tapewire.cli.streams import StreamName
 from tapewire.client.broker import Broker
-from tapewire.model import UNSET, Book, BookLevel, Quote, Side, Trade
+from tapewire.model import UNSET, Book, BookLevel, Quote, Side, Trade, UnsetType
 
 __all__ = ["Screen"]
+
+T = TypeVar("T")
 
 REFRESH_S = 0.1
 TAPE_ROWS = 12
@@ -95,33 +97,34 @@ def _quotes(quotes: dict[StreamName, Quote | None]) -> Table:
         table.add_column(heading, justify="left" if heading in ("symbol", "name") else "right", no_wrap=True)
     for name, quote in quotes.items():
         if quote is None:
-            table.add_row(name.symbol, *[Text("…", "dim")] * 6)
+            table.add_row(Text(name.symbol), *[Text("…", "dim")] * 6)
             continue
-        change = quote.change_percent
-        is_known = change is not UNSET and change is not None
-        style = "green" if is_known and change >= 0 else "red" if is_known else "dim"  # type: ignore[operator]
+        change = _known(quote.change_percent)
+        style = "dim" if change is None else "green" if change >= 0 else "red"
         table.add_row(
             Text(name.symbol, "bold"),
-            _price(quote.last_price),
-            Text(f"{change:+.2f} %" if is_known else "", style),
-            _price(quote.bid),
-            _price(quote.ask),
-            f"{quote.volume:,.0f}",
-            Text(quote.description, "dim"),
+            Text(_price(quote.last_price)),
+            Text("" if change is None else f"{change:+.2f} %", style),
+            Text(_price(quote.bid)),
+            Text(_price(quote.ask)),
+            Text(_count(quote.volume)),
+            Text(_printable(quote.description), "dim"),
         )
     return table
 
 
 def _ladder(name: StreamName, book: Book | None) -> Table:
-    table = Table(title=f"book {name.symbol}", title_justify="left", box=None, show_header=False, pad_edge=False)
+    title = Text(f"book {name.symbol}", "table.title")
+    table = Table(title=title, title_justify="left", box=None, show_header=False, pad_edge=False)
     table.add_column(justify="right", width=9)
     table.add_column(justify="right", width=9)
     table.add_column(width=_BAR_CELLS)
     if book is None:
         table.add_row("", Text("…", "dim"), "")
         return table
-    asks, bids = book.asks[:BOOK_ROWS], book.bids[:BOOK_ROWS]
-    most = max((level.volume for level in (*asks, *bids)), default=1)
+    asks, bids = (_known(levels) or () for levels in (book.asks, book.bids))
+    asks, bids = asks[:BOOK_ROWS], bids[:BOOK_ROWS]
+    most = max((_known(level.volume) or 0 for level in (*asks, *bids)), default=0)
     for style, levels in (("red", reversed(asks)), ("green", bids)):
         for row in _levels(levels, style, most):
             table.add_row(*row)
@@ -130,24 +133,52 @@ def _ladder(name: StreamName, book: Book | None) -> Table:
 
 def _levels(levels: Iterable[BookLevel], style: str, most: int) -> Iterable[tuple[Text, Text, Text]]:
     for level in levels:
-        cells = max(1, round(_BAR_CELLS * level.volume / most))
-        yield Text(f"{level.volume:,}"), Text(_price(level.price), style), Text("▇" * cells, style)
+        cells = max(1, round(_BAR_CELLS * (_known(level.volume) or 0) / most)) if most > 0 else 0
+        yield Text(_count(level.volume)), Text(_price(level.price), style), Text("▇" * cells, style)
 
 
 def _tape(name: StreamName, trades: Iterable[Trade]) -> Table:
-    table = Table(title=f"trades {name.symbol}", title_justify="left", box=None, show_header=False, pad_edge=False)
+    title = Text(f"trades {name.symbol}", "table.title")
+    table = Table(title=title, title_justify="left", box=None, show_header=False, pad_edge=False)
     for width in (12, 9, 8):
         table.add_column(justify="right", width=width)
     for trade in reversed(list(trades)):
-        time = datetime.fromtimestamp(trade.time_ms / 1000, UTC)
-        style = "green" if trade.side == Side.BUY else "red"
+        style = "green" if trade.side == Side.BUY else "red" if trade.side == Side.SELL else "dim"
         table.add_row(
-            Text(f"{time:%H:%M:%S}.{trade.time_ms % 1000:03d}", "dim"),
+            Text(_time(trade.time_ms), "dim"),
             Text(_price(trade.price), style),
-            f"{trade.quantity:,}",
+            Text(_count(trade.quantity)),
         )
     return table
 
 
-def _price(price: float | None) -> str:
-    return "–" if price is None else repr(price)
+# Whatever the type says, any field of a record that came over the wire may be null or missing.
+
+
+def _known(value: T | UnsetType | None) -> T | None:
+    return None if value is UNSET or value is None else value
+
+
+def _price(price: float | UnsetType | None) -> str:
+    known = _known(price)
+    return "–" if known is None else repr(known)
+
+
+def _count(count: float | UnsetType | None) -> str:
+    known = _known(count)
+    return "–" if known is None else f"{known:,.0f}"
+
+
+def _time(time_ms: int | UnsetType | None) -> str:
+    known = _known(time_ms)
+    if known is None:
+        return "–"
+    try:
+        return f"{datetime.fromtimestamp(known // 1000, UTC):%H:%M:%S}.{known % 1000:03d}"
+    except (ValueError, OverflowError, OSError):  # no such year
+        return "–"
+
+
+def _printable(text: str | UnsetType | None) -> str:
+    """Return a text of the broker's without what a terminal would obey."""
+    return "".join(character if character.isprintable() else " " for character in _known(text) or "")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
 import msgspec
 
+from tapewire.cli.output import Output
 from tapewire.cli.screen import Screen
 from tapewire.cli.streams import StreamName, StreamOptions
 from tapewire.client.broker import Broker
@@ -53,26 +53,32 @@ class _Lines:
 
     def __init__(self, lines_max: int | None) -> None:
         self._left = lines_max
-        self._out = sys.stdout.buffer
+        self._out = Output()
         #: Set when as many lines were written as were asked for.
         self.has_enough = asyncio.Event()
 
-    def write(self, lines: list[bytes]) -> None:
+    async def write(self, lines: list[bytes]) -> None:
         if self._left is not None:
             lines = lines[: self._left]
             self._left -= len(lines)
-        self._out.write(b"".join(lines))
-        self._out.flush()
-        if self._left == 0:
+        # Taken from the count before they are written: several streams write at once.
+        is_last = self._left == 0 and bool(lines)
+        await self._out.write(b"".join(lines))
+        if is_last:
             self.has_enough.set()
 
 
 async def _write(out: _Lines, name: StreamName, stream: Subscription[Any]) -> None:
     record_type: type[Record] = stream.codec.record_type
     encode = codec(record_type, Format.SIMPLE).encode
-    start = b'{"stream":' + msgspec.json.encode(str(name)) + b","
+    start = b'{"stream":' + msgspec.json.encode(str(name))
     async for records in stream.batches():
-        out.write([start + encode(record)[1:] + b"\n" for record in records])
+        await out.write([start + _rest(encode(record)) for record in records])
+
+
+def _rest(fields: bytes) -> bytes:
+    """Return an object as the rest of one that has begun; a record may have no field at all."""
+    return b"}\n" if fields == b"{}" else b"," + fields[1:] + b"\n"
 
 
 async def _feed(screen: Screen, name: StreamName, stream: Subscription[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -53,8 +54,10 @@ class Broker:
         try:
             await self._supervisor.close()
         finally:
-            await self._tokens.close()
-            await self._http.close()
+            try:
+                await self._tokens.close()
+            finally:
+                await self._http.close()
 
     @property
     def portfolios(self) -> tuple[str, ...]:
@@ -188,10 +191,10 @@ class Broker:
             answer = await self._http.request("GET", url, timeout_s=HTTP_TIMEOUT_S)
         except TransportError as error:
             raise ConnectError(url, error.reason) from error
-        try:
-            return datetime.fromtimestamp(int(answer.body), UTC)
-        except (ValueError, OverflowError, OSError) as error:
-            raise ConnectError(url, f"answered {answer.status} without a time") from error
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            if answer.status == 200:
+                return datetime.fromtimestamp(int(answer.body), UTC)
+        raise ConnectError(url, f"answered {answer.status} without a time")
 
     def _subscription(
         self, request: SubscribeRequest, record: type[R], policy: BufferPolicy, name: str

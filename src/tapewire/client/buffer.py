@@ -58,11 +58,16 @@ class Buffer:
         self._fails = isinstance(policy, Fail)
         self._messages: deque[bytes] = deque(maxlen=size)
         self._waiter: asyncio.Future[None] | None = None
+        #: Whether the waiter has still to be told: once for all the messages of a burst.
+        self._must_wake = False
         self._has_ended = False
+        #: Whether nothing is taken any more: ended or overflowed.
+        self._is_shut = False
         self._error: TapewireError | None = None
         #: Messages that came in.
         self.received = 0
-        #: Messages that a newer one replaced or pushed out, or that came after an overflow.
+        #: Messages that nobody gets: a newer one replaced or pushed them out, they came after an overflow or
+        #: after the end, or they were discarded.
         self.dropped = 0
         #: Whether a message came that a buffer that loses nothing could not take.
         self.has_overflowed = False
@@ -73,30 +78,40 @@ class Buffer:
     def put(self, message: bytes) -> None:
         """Take one message. Called by the reader: never waits, never raises."""
         self.received += 1
+        if self._is_shut:
+            self.dropped += 1
+            return
         messages = self._messages
         if len(messages) == self._size:
             self.dropped += 1
             if self._fails:
-                self.has_overflowed = True
-                self._wake()
+                self.has_overflowed = self._is_shut = True
                 return
-        if not self.has_overflowed:
-            messages.append(message)
-        if self._waiter is not None:
+        messages.append(message)
+        if self._must_wake:
             self._wake()
 
     def end(self, error: TapewireError | None = None) -> None:
         """Close the buffer: after what is inside comes ``error``, or a plain end."""
         if not self._has_ended:
-            self._has_ended = True
+            self._has_ended = self._is_shut = True
             self._error = error
             self._wake()
 
-    def take_nowait(self) -> list[bytes]:
-        """Remove and return all that is inside, oldest first."""
-        taken = list(self._messages)
+    def take_nowait(self, limit: int | None = None) -> list[bytes]:
+        """Remove and return what is inside, oldest first, ``limit`` messages at most."""
+        messages = self._messages
+        if limit is None or len(messages) <= limit:
+            taken = list(messages)
+            messages.clear()
+            return taken
+        take = messages.popleft
+        return [take() for _ in range(limit)]
+
+    def discard(self) -> None:
+        """Drop all that is inside."""
+        self.dropped += len(self._messages)
         self._messages.clear()
-        return taken
 
     def pop_nowait(self) -> bytes | None:
         """Remove and return the oldest message, None if there is none."""
@@ -114,17 +129,20 @@ class Buffer:
                 raise BufferOverflowError(self.stream, self._size)
             if self._has_ended:
                 if self._error is not None:
-                    raise self._error
+                    raise self._error.again()
                 return False
             if self._waiter is not None:
                 raise RuntimeError("a subscription has one consumer at a time")
             self._waiter = asyncio.get_running_loop().create_future()
+            self._must_wake = True
             try:
                 await self._waiter
             finally:
                 self._waiter = None
+                self._must_wake = False
         return True
 
     def _wake(self) -> None:
+        self._must_wake = False
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

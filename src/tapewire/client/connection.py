@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
-from tapewire.client.session import GUID_CHARACTERS, Session
+from tapewire.client.session import TAIL_BYTES, Session
 from tapewire.ports import Transport
 from tapewire.protocol.assembler import Assembler, Closed, Failed, Message, Ping
 from tapewire.protocol.codes import CloseCode
 from tapewire.protocol.frames import FrameOpcode
+from tapewire.protocol.messages import DATA_PREFIX
 
 __all__ = ["Connection", "ConnectionState"]
 
 _TEXT = int(FrameOpcode.TEXT)
-_GUID_START = -GUID_CHARACTERS - 2
+_TAIL = slice(-TAIL_BYTES, None)
+#: Pongs are left out while this much waits for the network: a peer that does not read must not fill the memory.
+_PONG_BACKLOG_BYTES = 64 * 1024
 
 
 class ConnectionState(Enum):
@@ -37,6 +40,8 @@ class Connection:
         self.received = 0
         self._on_lost = on_lost
         self._assembler = Assembler()
+        # The assembler's own, kept here because a property costs a call for each message.
+        self._is_idle = True
         self._transport: Transport | None = None
         self._streams = session.streams
         self._failure: Failed | None = None
@@ -51,15 +56,14 @@ class Connection:
     def frame_received(self, opcode: int, payload: bytes, fin: bool, rsv: int) -> None:
         """Take one frame."""
         # Nearly all that comes is one frame of ASCII with one of our guids at its end. That case is decided by
-        # a slice and a look-up; anything else takes the long way.
-        if opcode == _TEXT and fin and not rsv and self._assembler.is_idle and payload.isascii():
-            self.received += 1
-            deliver = self._streams.get(payload[_GUID_START:-2])
-            if deliver is not None:
+        # a slice and a look-up; anything else takes the long way, which would come to the same. The beginning
+        # counts too: an answer may end with its guid. The transport has looked after the size of the frame.
+        if opcode == _TEXT and fin and not rsv and self._is_idle and payload.isascii():
+            deliver = self._streams.get(payload[_TAIL])
+            if deliver is not None and payload.startswith(DATA_PREFIX):
+                self.received += 1
                 deliver(payload)
-            else:
-                self.session.receive(payload)
-            return
+                return
         self._take(opcode, payload, fin, rsv)
 
     def writable(self) -> None:
@@ -104,6 +108,7 @@ class Connection:
 
     def _take(self, opcode: int, payload: bytes, fin: bool, rsv: int) -> None:
         assembled = self._assembler.feed(opcode, payload, fin, rsv)
+        self._is_idle = self._assembler.is_idle
         if isinstance(assembled, Message):
             self.received += 1
             if assembled.is_text:
@@ -111,7 +116,7 @@ class Connection:
             else:
                 self.session.malformed += 1
         elif isinstance(assembled, Ping):
-            if self._transport is not None:
+            if self._transport is not None and self._transport.unsent_bytes < _PONG_BACKLOG_BYTES:
                 self._transport.send_frame(FrameOpcode.PONG, assembled.payload)
         elif isinstance(assembled, Closed):
             self.close(CloseCode.NORMAL if assembled.code == CloseCode.NO_STATUS else assembled.code)

@@ -25,14 +25,15 @@ class Endpoints(msgspec.Struct, frozen=True):
             ValueError: ``base`` is not ``http://host[:port]`` or ``https://host[:port]``.
         """
         parts = urlsplit(base)
+        # First, so that the texts below cannot show a secret.
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError("the address of a broker has no user, query or fragment")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{base!r} is not like http://host:port")
         try:
             _ = parts.port
         except ValueError as error:
             raise ValueError(f"{base!r} has no good port") from error
-        if parts.username is not None or parts.query or parts.fragment:
-            raise ValueError("the address of a broker has no user, query or fragment")
         root = f"{parts.netloc}{parts.path.rstrip('/')}"
         websocket = "wss" if parts.scheme == "https" else "ws"
         http = f"{parts.scheme}://{root}"

@@ -18,6 +18,8 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Self
+from urllib.parse import urlsplit
 
 from tapewire.protocol.codes import ResultCode
 
@@ -52,6 +54,13 @@ class TapewireError(Exception):
     #: Whether the same call may succeed later.
     retriable = False
 
+    def again(self) -> Self:
+        """Return an equal error to raise, for one that is told to many or more than once.
+
+        An error that is raised twice gathers the tracebacks of both, and keeps what their frames hold alive.
+        """
+        return type(self)(*self.args)
+
 
 class ConfigurationError(TapewireError):
     """It is not clear where to connect to, or as whom."""
@@ -64,7 +73,9 @@ class ConnectError(TapewireError):
     retriable = True
 
     def __init__(self, url: str, reason: str) -> None:
+        url = _shown(url)
         super().__init__(url, reason)
+        #: Without user and query, which may hold secrets.
         self.url = url
         self.reason = reason
 
@@ -165,3 +176,11 @@ class BufferOverflowError(TapewireError):
 
 class ClosedError(TapewireError):
     """Used after it was closed, or before it was opened."""
+
+
+def _shown(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(a malformed URL)"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -9,28 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tapewire.protocol.errors import MalformedMessageError
-from tapewire.protocol.messages import SystemMessage, guid_of_data, read_system
+from tapewire.protocol.limits import SUBSCRIPTIONS_PER_CONNECTION_MAX
+from tapewire.protocol.messages import SystemMessage, data_tail, guid_of_data, read_system
 
-__all__ = ["GUID_CHARACTERS", "Session", "guid_slice"]
+__all__ = ["GUID_CHARACTERS", "IGNORED_ANSWERS_MAX", "TAIL_BYTES", "Session"]
 
 #: All guids of this client have this length, so that the reader finds them at a fixed place.
 GUID_CHARACTERS = 32
-
-_END = len('"}')
-
-
-def guid_slice(message: bytes) -> bytes:
-    """Return the bytes where a data message of this client has its guid."""
-    return message[-GUID_CHARACTERS - _END : -_END]
+#: Length of what stands behind the record in a data message of this client: ``,"guid":"…"}``.
+TAIL_BYTES = len(data_tail("0" * GUID_CHARACTERS))
+#: Answers to be ignored that are remembered; the oldest goes first. A broker that answers never comes near.
+IGNORED_ANSWERS_MAX = 2 * SUBSCRIPTIONS_PER_CONNECTION_MAX
 
 
 class Session:
     """Routes the messages of one connection."""
 
     def __init__(self) -> None:
-        #: Where data go, by guid. The reader looks in here itself for each message.
+        #: Where data go, by the tail of their messages. The reader looks in here itself for each message.
         self.streams: dict[bytes, Callable[[bytes], None]] = {}
         self._answers: dict[str, Callable[[SystemMessage], None]] = {}
+        self._ignored: dict[str, None] = {}
         #: Messages that belong to nobody: data of cancelled guids, answers that came too late.
         self.unclaimed = 0
         #: Messages that could not be read at all.
@@ -44,13 +43,19 @@ class Session:
         """Wait for an answer no longer."""
         self._answers.pop(guid, None)
 
+    def ignore_answer(self, guid: str) -> None:
+        """Expect the answer to a request without any interest in it."""
+        self._ignored[guid] = None
+        if len(self._ignored) > IGNORED_ANSWERS_MAX:
+            del self._ignored[next(iter(self._ignored))]
+
     def open_stream(self, guid: str, deliver: Callable[[bytes], None]) -> None:
         """Have the data messages of a guid delivered, also those that come before the answer."""
-        self.streams[guid.encode()] = deliver
+        self.streams[data_tail(guid)] = deliver
 
     def close_stream(self, guid: str) -> None:
         """Drop the data messages of a guid from now on."""
-        self.streams.pop(guid.encode(), None)
+        self.streams.pop(data_tail(guid), None)
 
     def receive(self, message: bytes) -> None:
         """Take one message of any kind; never raises for what the other end sends."""
@@ -65,8 +70,11 @@ class Session:
             if deliver_answer is not None:
                 deliver_answer(answer)
                 return
+            if answer.request_guid in self._ignored:
+                del self._ignored[answer.request_guid]
+                return
         elif guid is not None:
-            deliver = self.streams.get(guid.encode())
+            deliver = self.streams.get(data_tail(guid))
             if deliver is not None:
                 deliver(message)
                 return

@@ -2,11 +2,20 @@
 
 ::
 
-                    ┌────────────► refused
-                    │                 ▲
-    new ──► pending ┼──► active ──► restoring ──► active …
-                    │       │          │
-                    └───────┴──────────┴────────► closed
+    new ──► pending ──► active ──► restoring ──► active ──► … ──► closed
+               │                       │
+               └───────► refused ◄─────┘
+
+=========  ====================================
+state      may become
+=========  ====================================
+new        pending, closed
+pending    active, restoring, refused, closed
+active     restoring, closed
+restoring  active, refused, closed
+refused    nothing: final
+closed     nothing: final
+=========  ====================================
 """
 
 from __future__ import annotations
@@ -17,6 +26,8 @@ __all__ = ["SubscriptionState", "may_follow"]
 
 
 class SubscriptionState(Enum):
+    """Where a subscription is in its life."""
+
     #: Not asked for yet.
     NEW = "new"
     #: Asked for, not answered yet.

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
 from tapewire.client.buffer import Buffer, BufferPolicy
-from tapewire.client.errors import ClosedError, TapewireError
+from tapewire.client.errors import ClosedError, RefusedError, TapewireError
 from tapewire.client.states import SubscriptionState, may_follow
 from tapewire.model import Record
 from tapewire.protocol.errors import MalformedMessageError
@@ -20,6 +20,9 @@ __all__ = ["Subscription", "SubscriptionOwner"]
 R = TypeVar("R", bound=Record)
 
 log = logging.getLogger("tapewire.client")
+
+#: Largest batch: the decoded books of a long burst leave the processor's cache (measured: a fifth slower).
+BATCH_RECORDS_MAX = 64
 
 
 class SubscriptionOwner(Protocol):
@@ -48,6 +51,7 @@ class Subscription(Generic[R]):
     ) -> None:
         self.name = name
         self.codec = codec
+        self._decode = codec.decode_message
         #: What is asked for; guid and token are the connection's business.
         self.request = request
         self.buffer = Buffer(policy, name)
@@ -81,8 +85,10 @@ class Subscription(Generic[R]):
             RefusedError: The broker refused; code and text say why.
             AnswerTimeoutError: The broker did not answer.
             ConnectionLostError: The connection ended before the answer came.
+            ClosedError: The stream was opened before, or it or the broker was closed meanwhile.
             LimitError: A documented limit would be passed.
             TokenRefusedError: The refresh token has ceased to be good.
+            TokenServiceError: A new token was needed and could not be had.
         """
         if self._state is not SubscriptionState.NEW:
             raise ClosedError(f"{self.name} was opened before")
@@ -90,38 +96,41 @@ class Subscription(Generic[R]):
         return self
 
     async def close(self) -> None:
-        """Cancel the stream. What is in the buffer is dropped; a consumer that waits is told the end."""
+        """Cancel the stream. What is in the buffer is dropped; a consumer that waits is told the end.
+
+        An ``open`` that still waits for its answer raises ``ClosedError``.
+        """
         if self._state not in (SubscriptionState.CLOSED, SubscriptionState.REFUSED):
             self._owner.release(self)  # type: ignore[arg-type]
             self.moved(SubscriptionState.CLOSED)
-        self.buffer.take_nowait()
+        self.buffer.discard()
         self.buffer.end()
 
-    async def batches(self) -> AsyncIterator[list[R]]:
-        """Yield all records that have come since the last batch, oldest first, at least one.
+    def batches(self) -> AsyncIterator[list[R]]:
+        """Yield the records that have come since the last batch, oldest first: at least one, at most 64.
 
         The fast way to consume a busy stream: a step of an iterator costs about as much as decoding a trade.
         """
         self._require_opened()
-        while await self.buffer.wait():
-            records = [record for message in self.buffer.take_nowait() if (record := self._read(message))]
-            if records:
-                yield records
+        return _Batches(self)
 
     def __aiter__(self) -> Self:
         self._require_opened()
         return self
 
     async def __anext__(self) -> R:
+        buffer = self.buffer
         while True:
-            message = self.buffer.pop_nowait()
-            if message is None:
-                if not await self.buffer.wait():
-                    raise StopAsyncIteration
+            message = buffer.pop_nowait()
+            if message is not None:
+                try:
+                    return self._decode(message)
+                except MalformedMessageError as error:
+                    self._note(error)
                 continue
-            record = self._read(message)
-            if record is not None:
-                return record
+            self._require_opened()
+            if not await buffer.wait():
+                raise StopAsyncIteration
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -138,21 +147,56 @@ class Subscription(Generic[R]):
         assert may_follow(self._state, state), f"{self._state} → {state}"
         self._state = state
 
-    def lost(self, error: TapewireError) -> None:
-        """End the stream: its connection is gone for good."""
-        if self._state not in (SubscriptionState.CLOSED, SubscriptionState.REFUSED):
-            self.moved(SubscriptionState.CLOSED)
+    def refused(self, error: RefusedError) -> None:
+        """End the stream: the broker will not have it."""
+        self.moved(SubscriptionState.REFUSED)
         self.buffer.end(error)
+
+    def ended(self, error: TapewireError | None) -> None:
+        """End the stream for good, with what its consumer is told behind all that was received."""
+        self.moved(SubscriptionState.CLOSED)
+        self.buffer.end(error)
+
+    async def next_batch(self) -> list[R]:
+        """Return what has come, at least one record; raises ``StopAsyncIteration`` at the end."""
+        while await self.buffer.wait():
+            records = self._read_all(self.buffer.take_nowait(BATCH_RECORDS_MAX))
+            if records:
+                return records
+        raise StopAsyncIteration
+
+    def _read_all(self, messages: list[bytes]) -> list[R]:
+        try:
+            return self.codec.decode_messages(messages)
+        except MalformedMessageError:
+            # Seldom: read them one by one and leave out what cannot be read.
+            return [record for message in messages if (record := self._read(message)) is not None]
 
     def _read(self, message: bytes) -> R | None:
         try:
-            return self.codec.decode_message(message)
+            return self._decode(message)
         except MalformedMessageError as error:
-            self.malformed += 1
-            if self.malformed == 1:
-                log.warning("%s: a message cannot be read: %s", self.name, error.reason)
+            self._note(error)
             return None
+
+    def _note(self, error: MalformedMessageError) -> None:
+        self.malformed += 1
+        if self.malformed == 1:
+            log.warning("%s: a message cannot be read: %s", self.name, error.reason)
 
     def _require_opened(self) -> None:
         if self._state is SubscriptionState.NEW:
             raise ClosedError(f"{self.name} is not open: use `async with`, or `await {self.name}.open()`")
+
+
+class _Batches(Generic[R]):
+    """Iterates in batches. No generator: one would end for ever, without a word, when a wait is cancelled."""
+
+    def __init__(self, subscription: Subscription[R]) -> None:
+        self._subscription = subscription
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[R]:
+        return await self._subscription.next_batch()

@@ -51,10 +51,12 @@ class Supervisor:
         self._tokens = tokens
         self._random = rng
         self._wanted: dict[Subscription[Record], str] = {}
-        self._waiting: set[asyncio.Future[SystemMessage]] = set()
+        self._waiting: dict[Subscription[Record], asyncio.Future[SystemMessage]] = {}
         self._connection: Connection | None = None
+        self._is_closed = False
         self._gone = asyncio.Event()
-        self._error: TapewireError = ClosedError("the broker is closed")
+        #: Why nothing can be asked for while there is no connection.
+        self._error: TapewireError = ClosedError("the broker is not connected")
 
     @property
     def received(self) -> int:
@@ -80,12 +82,16 @@ class Supervisor:
         self._connection = connection
 
     async def close(self) -> None:
-        """End all streams and the connection; returns when nothing of it is left."""
+        """End all streams and the connection; returns when nothing of it is left.
+
+        Cancelled, it does not wait for the broker's goodbye.
+        """
+        if not self._is_closed:
+            self._is_closed = True
+            self._error = ClosedError("the broker was closed")
+            self._end_all(None)
         connection = self._connection
-        if connection is None:
-            return
-        self._end_all(None)
-        if connection.state is ConnectionState.CLOSED:
+        if connection is None or connection.state is ConnectionState.CLOSED:
             return
         connection.close(CloseCode.NORMAL)
         try:
@@ -94,6 +100,9 @@ class Supervisor:
         except TimeoutError:
             connection.abort()
             await self._gone.wait()
+        except BaseException:
+            connection.abort()
+            raise
 
     # --- SubscriptionOwner ------------------------------------------------------------------------------
 
@@ -104,55 +113,71 @@ class Supervisor:
         guid = f"{self._random.getrandbits(128):032x}"
         self._wanted[subscription] = guid
         subscription.moved(SubscriptionState.PENDING)
+        tokens_fetched = self._tokens.fetched
         try:
             answer = await self._ask(subscription, guid)
             if answer.http_code == ResultCode.UNAUTHORIZED:
-                await self._tokens.renew()
+                # Of many that are refused at once only the first asks for a new token.
+                if self._tokens.fetched == tokens_fetched:
+                    await self._tokens.renew()
                 answer = await self._ask(subscription, guid)
             if not answer.ok:
                 raise RefusedError(answer.http_code, answer.message)
-        except RefusedError:
+        except RefusedError as error:
             self._forget(subscription)
-            subscription.moved(SubscriptionState.REFUSED)
+            subscription.refused(error)
             raise
-        except BaseException:
+        except BaseException as error:
             # Given up before the answer: the broker may have granted it all the same, so take it back.
             if subscription in self._wanted:
                 self.release(subscription)
-                subscription.moved(SubscriptionState.CLOSED)
+                subscription.ended(error if isinstance(error, TapewireError) else None)
             raise
         subscription.moved(SubscriptionState.ACTIVE)
 
     def release(self, subscription: Subscription[Record]) -> None:
         """Ask the broker for a stream no longer. Its answer is of no interest."""
         guid = self._forget(subscription)
+        answered = self._waiting.get(subscription)
+        if answered is not None and not answered.done():
+            answered.set_exception(_closed(subscription))
         connection = self._connection
         if guid is None or connection is None or not connection.is_open:
             return
-        connection.session.expect_answer(guid, _ignore)
+        connection.session.forget_answer(guid)
+        connection.session.ignore_answer(guid)
         connection.send(request_bytes(Unsubscribe(guid=guid, token=self._tokens.newest)))
 
     # --- inside -----------------------------------------------------------------------------------------
 
     async def _ask(self, subscription: Subscription[Record], guid: str) -> SystemMessage:
+        self._check_wanted(subscription)
         connection = self._connection
         if connection is None or not connection.is_open:
-            raise self._error
+            raise self._error.again()
         request = msgspec.structs.replace(subscription.request, guid=guid, token=self._tokens.current())
         answered: asyncio.Future[SystemMessage] = asyncio.get_running_loop().create_future()
-        self._waiting.add(answered)
+        self._waiting[subscription] = answered
         # Data may come before the answer.
         connection.session.open_stream(guid, subscription.buffer.put)
         connection.session.expect_answer(guid, _setter(answered))
         connection.send(request_bytes(request))
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await answered
+                answer = await answered
         except TimeoutError:
             raise AnswerTimeoutError(ANSWER_TIMEOUT_S) from None
         finally:
-            self._waiting.discard(answered)
+            del self._waiting[subscription]
             connection.session.forget_answer(guid)
+        self._check_wanted(subscription)
+        return answer
+
+    def _check_wanted(self, subscription: Subscription[Record]) -> None:
+        """Look whether the stream, the connection or the broker has been closed while somebody waited."""
+        if subscription not in self._wanted:
+            is_cut = self._gone.is_set() or self._is_closed
+            raise self._error.again() if is_cut else _closed(subscription)
 
     def _forget(self, subscription: Subscription[Record]) -> str | None:
         guid = self._wanted.pop(subscription, None)
@@ -161,21 +186,19 @@ class Supervisor:
         return guid
 
     def _lost(self, code: int, reason: str) -> None:
-        self._error = ConnectionLostError(code, reason)
         self._gone.set()
-        self._end_all(self._error)
+        if not self._is_closed:
+            self._error = ConnectionLostError(code, reason)
+            self._end_all(self._error)
 
     def _end_all(self, error: ConnectionLostError | None) -> None:
-        for answered in self._waiting:
+        """End what was asked for; ``error`` is what consumers are told, None a plain end."""
+        for answered in self._waiting.values():
             if not answered.done():
-                answered.set_exception(error or ClosedError("the broker was closed"))
+                answered.set_exception(self._error.again())
         for subscription in tuple(self._wanted):
             self._forget(subscription)
-            if error is not None:
-                subscription.lost(error)
-            else:
-                subscription.moved(SubscriptionState.CLOSED)
-                subscription.buffer.end()
+            subscription.ended(error)
 
 
 def _setter(answered: asyncio.Future[SystemMessage]) -> Callable[[SystemMessage], None]:
@@ -186,5 +209,5 @@ def _setter(answered: asyncio.Future[SystemMessage]) -> Callable[[SystemMessage]
     return deliver
 
 
-def _ignore(answer: SystemMessage) -> None:
-    """An answer that changes nothing."""
+def _closed(subscription: Subscription[Record]) -> ClosedError:
+    return ClosedError(f"{subscription.name} was closed while it was being opened")

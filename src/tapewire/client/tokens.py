@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from typing import NoReturn
 
 import msgspec
 
-from tapewire.client.errors import TokenRefusedError, TokenServiceError
+from tapewire.client.errors import ClosedError, TapewireError, TokenRefusedError, TokenServiceError
 from tapewire.ports import ConnectError, HttpClient
 from tapewire.protocol.errors import MalformedMessageError
 from tapewire.protocol.tokens import Claims, claims_of, read_access_token
@@ -37,9 +36,12 @@ class TokenKeeper:
         self._random = rng
         self._token = ""
         self._claims: Claims | None = None
-        self._renewing: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[TapewireError | None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._refused: TokenRefusedError | None = None
+        self._is_closed = False
+        #: How many tokens there have been: tells whether a refused one was the newest.
+        self.fetched = 0
 
     def __repr__(self) -> str:
         return f"TokenKeeper({self._url!r}, ***)"
@@ -61,7 +63,8 @@ class TokenKeeper:
         self._keeping = asyncio.create_task(self._keep(), name="token renewal")
 
     async def close(self) -> None:
-        """Renew no more."""
+        """Renew no more; who waits for a token gets ``ClosedError``."""
+        self._is_closed = True
         tasks = [task for task in (self._keeping, self._renewing) if task is not None]
         for task in tasks:
             task.cancel()
@@ -74,7 +77,7 @@ class TokenKeeper:
             TokenRefusedError: The refresh token has ceased to be good.
         """
         if self._refused is not None:
-            raise self._refused
+            raise self._refused.again()
         return self._token
 
     @property
@@ -86,22 +89,38 @@ class TokenKeeper:
         """Get a new token now; calls that overlap share one request.
 
         Raises:
-            TokenRefusedError: The refresh token is not good.
+            TokenRefusedError: The refresh token is not good, or was found so before.
             TokenServiceError: The service gave no usable answer.
+            ClosedError: The broker was closed.
         """
+        if self._is_closed:
+            raise ClosedError("the broker was closed")
+        if self._refused is not None:
+            raise self._refused.again()
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._fetch(), name="token request")
             self._renewing.add_done_callback(self._fetched)
+        renewing = self._renewing
         # Whoever gives up waiting does not take the token from the others.
-        await asyncio.shield(self._renewing)
+        await asyncio.wait({renewing})
+        if renewing.cancelled():
+            raise ClosedError("the broker was closed")
+        error = renewing.result()
+        if error is not None:
+            raise error.again()
         return self._token
 
-    def _fetched(self, task: asyncio.Task[None]) -> None:
+    def _fetched(self, task: asyncio.Task[TapewireError | None]) -> None:
         self._renewing = None
         if not task.cancelled():
             task.exception()
 
-    async def _fetch(self) -> None:
+    async def _fetch(self) -> TapewireError | None:
+        """Get a token, or return what went wrong.
+
+        Returned and not raised: it is for all who wait, and the frames below here hold secrets, which would
+        go with a traceback to whatever prints one with its variables.
+        """
         # In the body, not in the address: addresses end up in logs of proxies.
         body = msgspec.json.encode({"token": self._refresh_token})
         try:
@@ -113,21 +132,20 @@ class TokenKeeper:
                 timeout_s=REQUEST_TIMEOUT_S,
             )
         except ConnectError as error:
-            raise TokenServiceError(f"the token service cannot be reached: {error.reason}") from error
+            return TokenServiceError(f"the token service cannot be reached: {error.reason}")
+        if answer.status in (400, 401, 403):
+            self._refused = TokenRefusedError(answer.status)
+            return self._refused
         if answer.status != 200:
-            self._fail(answer.status)
+            return TokenServiceError(f"the token service answered {answer.status}")
         try:
             token = read_access_token(answer.body)
             self._claims = claims_of(token)
         except MalformedMessageError as error:
-            raise TokenServiceError(error.reason) from None
+            return TokenServiceError(error.reason)
         self._token = token
-
-    def _fail(self, status: int) -> NoReturn:
-        if status in (400, 401, 403):
-            self._refused = TokenRefusedError(status)
-            raise self._refused
-        raise TokenServiceError(f"the token service answered {status}")
+        self.fetched += 1
+        return None
 
     async def _keep(self) -> None:
         retry_s = RETRY_FIRST_S

@@ -35,8 +35,11 @@ log = logging.getLogger("tapewire.gateway")
 
 #: Messages are handed to the socket in writes of about this size, and only when it has taken the last one.
 WRITE_BYTES = 256 * 1024
-#: Requests are not read while so many messages wait, so nobody is cut for the answers to his own questions.
+#: Requests are not read while so many messages wait, so nobody is cut for the answers to his own questions. States
+#: that will be replaced are left out: they always wait for a slow reader, who would never be heard again.
 READING_PAUSED_AT = 256
+#: Nor while so many pasts are being read or sent: each may be thousands of trades, held until they are sent.
+PASTS_AT_ONCE_MAX = 8
 
 
 class ConnectionState(Enum):
@@ -84,6 +87,10 @@ class Connection:
 
     def connected(self, transport: Transport) -> None:
         """Begin to serve the peer."""
+        if self.state is not ConnectionState.OPENING:
+            # The gateway has closed while hands were shaken.
+            transport.abort()
+            return
         self._transport = transport
         self.peer = transport.peer
         self.state = ConnectionState.OPEN
@@ -139,8 +146,10 @@ class Connection:
         if transport is None or self.state is not ConnectionState.OPEN:
             return
         while self.outbox and transport.unsent_bytes == 0:
-            transport.send(self.outbox.take(WRITE_BYTES))
-        if self._is_reading_paused and self.outbox.count < READING_PAUSED_AT:
+            messages = self.outbox.take(WRITE_BYTES)
+            if messages:
+                transport.send(messages)
+        if self._is_reading_paused and not self._is_crowded():
             self._resume()
 
     def close(self, code: int, reason: str = "") -> None:
@@ -150,6 +159,10 @@ class Connection:
         self.state = ConnectionState.CLOSING
         self._backlog.clear()
         self.outbox.close()
+        if self._is_reading_paused:
+            # The peer's close frame has still to be heard.
+            self._is_reading_paused = False
+            self._transport.resume_reading()
         self._transport.close(code, reason)
 
     def abort(self) -> None:
@@ -163,10 +176,13 @@ class Connection:
 
     def _handle_backlog(self) -> None:
         while self._backlog and self.state is ConnectionState.OPEN:
-            if self.outbox.count >= READING_PAUSED_AT:
+            if self._is_crowded():
                 self._pause()
                 return
             self._handler.receive(self._backlog.popleft())
+
+    def _is_crowded(self) -> bool:
+        return self.outbox.irreplaceable >= READING_PAUSED_AT or self.outbox.pasts >= PASTS_AT_ONCE_MAX
 
     def _pause(self) -> None:
         if len(self._backlog) > REQUEST_BACKLOG_MAX:

@@ -39,8 +39,8 @@ class Subscriber(Protocol):
     def deliver_state(self, shared: bytes) -> None:
         """Take a newer state."""
 
-    def deliver_event(self, position: StreamPosition, shared: bytes) -> None:
-        """Take one more event."""
+    def deliver_event(self, position: StreamPosition, record: Record, shared: bytes) -> None:
+        """Take one more event; ``shared`` is the record as it is sent."""
 
 
 def encoder(key: FeedKey) -> Callable[[Record], bytes]:
@@ -110,12 +110,14 @@ class StateFeed:
             self._joined = joined
             return
         shared = self._encode(snapshot.record)
+        first: bytes | None = None
         for subscriber in self.subscribers:
             if subscriber not in joined:
                 subscriber.deliver_state(shared)
             elif joined[subscriber] is None:
                 # The source did not know the state when this one joined, so this is its first.
-                subscriber.deliver_state(self._encode(_as_existing(snapshot.record)))
+                first = first or self._encode(_as_existing(snapshot.record))
+                subscriber.deliver_state(first)
             elif joined[subscriber] != snapshot.position:
                 subscriber.deliver_state(shared)
 
@@ -140,7 +142,7 @@ class EventFeed:
         """Encode one event and hand it to everybody."""
         shared = self.encode(record)
         for subscriber in self.subscribers:
-            subscriber.deliver_event(position, shared)
+            subscriber.deliver_event(position, record, shared)
 
 
 def _as_existing(record: Record) -> Record:

@@ -73,7 +73,7 @@ class Flusher:
         urgent, self._urgent = self._urgent, {}
         for session in urgent:
             self._dirty.pop(session, None)
-            session.flush()
+            self._flush(session)
         if not self._dirty or self._wait_handle is not None:
             return
         if len(self._dirty) <= FEW_SESSIONS:
@@ -93,4 +93,10 @@ class Flusher:
     def _flush_all(self) -> None:
         dirty, self._dirty = self._dirty, {}
         for session in dirty:
+            self._flush(session)
+
+    def _flush(self, session: Flushable) -> None:
+        try:
             session.flush()
+        except Exception as error:  # noqa: BLE001 - what one session cannot write harms no other
+            self._loop.call_exception_handler({"message": "writing to a session failed", "exception": error})

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.ports import Clock
-from tapewire.protocol.errors import MalformedMessageError
+from tapewire.protocol.errors import UNREADABLE, MalformedMessageError
 from tapewire.protocol.tokens import AccessToken, RefreshRequest, read_refresh_body
 
 __all__ = ["http_application"]
@@ -53,34 +55,51 @@ async def _refresh_request(request: Request) -> RefreshRequest:
     body = await _bounded_body(request)
     try:
         asked = read_refresh_body(body)
-        if asked is None:
-            # Clients that put the token into the query send an empty body, or a body without a token.
-            text = request.query_params.get("allowedPortfolios")
-            allowed = msgspec.json.decode(text, type=tuple[str, ...]) if text else None
-            asked = RefreshRequest(request.query_params.get("token", ""), allowed)
+        # Clients that put the token into the query send an empty body, or a body without a token.
+        token = asked.token if asked is not None else request.query_params.get("token", "")
+        # The limit counts wherever it stands: what is not read here would be granted.
+        allowed = asked.allowed_portfolios if asked is not None else _allowed_in_body(body)
+        if allowed is None:
+            allowed = _allowed_in_query(request)
     except MalformedMessageError as error:
         raise HTTPException(400, error.reason) from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise HTTPException(400, "allowedPortfolios is no JSON array of texts") from error
-    if not asked.token:
+    if not token:
         raise HTTPException(400, "The refresh token is missing")
-    return asked
+    return RefreshRequest(token, allowed)
+
+
+def _allowed_in_body(body: bytes) -> tuple[str, ...] | None:
+    """Read the limit of a body that names no token."""
+    fields = msgspec.json.decode(body, type=dict[str, object]) if body.strip() else {}
+    folded = {key.casefold(): value for key, value in fields.items()}
+    return msgspec.convert(folded.get("allowedportfolios"), tuple[str, ...] | None)
+
+
+def _allowed_in_query(request: Request) -> tuple[str, ...] | None:
+    text = request.query_params.get("allowedPortfolios")
+    return msgspec.json.decode(text, type=tuple[str, ...]) if text else None
 
 
 async def _bounded_body(request: Request) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise HTTPException(413, f"The body is larger than {BODY_BYTES_MAX} bytes")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > BODY_BYTES_MAX:
+                raise HTTPException(413, f"The body is larger than {BODY_BYTES_MAX} bytes")
+    except ClientDisconnect as error:
+        # Nobody is there to read this, but an exception would be logged as a fault of ours.
+        raise HTTPException(400, "The body has not come whole") from error
     return bytes(body)
 
 
 async def _error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _NAMES.get(error.status_code, str(error.status_code))
-    return _json({"code": code, "message": error.detail}, error.status_code)
+    return _json({"code": code, "message": error.detail}, error.status_code, error.headers)
 
 
-def _json(value: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+def _json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")

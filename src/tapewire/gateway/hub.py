@@ -65,8 +65,9 @@ class Hub:
         topic = feed.key.topic
         all_feeds = self._state_feeds if isinstance(feed, StateFeed) else self._event_feeds
         feeds = all_feeds.get(topic)
-        if feeds is None or feeds.pop(feed.key, None) is None:
+        if feeds is None or feeds.get(feed.key) is not feed:
             return
+        del feeds[feed.key]
         if not feeds:
             del all_feeds[topic]
             self._source.close(topic, self)

@@ -3,15 +3,16 @@
 Entries wait as (subscription, shared bytes) and become messages only when the socket takes them, so data of a
 cancelled guid can be dropped and a state record can be replaced by its newer version where it stands.
 
-The bound counts messages that wait for the socket. Past trades that a subscription asked for are not counted
-(they are drawn as the socket takes them, so a healthy reader is never cut by its own question), while live
-events that wait behind them are.
+The bound is on messages that pile up while the socket takes nothing. Live events count from the moment they
+happen, also behind a past that is still being read. Not held to the bound is what cannot pile up: past trades
+(they are drawn as the socket takes them) and states that newer ones replace (one a subscription at most). So a
+healthy reader is never cut by its own questions, nor for having many subscriptions.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 
 from tapewire.protocol.limits import UNPROCESSED_MESSAGES_MAX
@@ -54,11 +55,11 @@ class _Slot:
 class _Paced:
     """The past of one subscription, drawn as the socket takes it, and what has happened since."""
 
-    __slots__ = ("live", "outlet", "past")
+    __slots__ = ("live", "past")
 
-    def __init__(self, outlet: Outlet, past: Iterable[bytes]) -> None:
-        self.outlet = outlet
-        self.past = iter(past)
+    def __init__(self) -> None:
+        #: Empty until it has been read.
+        self.past: Iterator[bytes] = iter(())
         self.live: deque[bytes] = deque()
 
 
@@ -80,14 +81,28 @@ class Outbox:
         self._messages_max = messages_max
         self._is_strict = mode is OutboxMode.STRICT
         self._queue: deque[_Slot] = deque()
-        self._paced: deque[_Paced] = deque()
+        # Subscriptions whose past is being read, and those whose past is being sent, in their order.
+        self._held: dict[Outlet, None] = {}
+        self._paced: dict[Outlet, _Paced] = {}
         self._is_closed = False
         #: Messages that wait for the socket.
         self.count = 0
+        # How many of them are states that newer ones will replace.
+        self._replaceable = 0
 
     def __bool__(self) -> bool:
         """Whether there is anything to send."""
         return bool(self._queue or self._paced)
+
+    @property
+    def irreplaceable(self) -> int:
+        """How many of the messages that wait will be sent as they are: what the bound is on."""
+        return self.count - self._replaceable
+
+    @property
+    def pasts(self) -> int:
+        """How many pasts are being read or sent; each may be long, and none of them is in ``count``."""
+        return len(self._held) + len(self._paced)
 
     def put_answer(self, message: bytes) -> None:
         """Add a whole message that is never replaced."""
@@ -95,6 +110,8 @@ class Outbox:
 
     def put_event(self, outlet: Outlet, shared: bytes) -> None:
         """Add an event of a subscription, behind its past if that is still on its way."""
+        if self._is_closed:
+            return
         if outlet.paced is not None:
             outlet.paced.live.append(shared)
             self._counted()
@@ -103,6 +120,8 @@ class Outbox:
 
     def put_state(self, outlet: Outlet, shared: bytes) -> None:
         """Add a newer state of a subscription; one that still waits is replaced where it stands."""
+        if self._is_closed:
+            return
         slot = outlet.slot
         if slot is not None:
             slot.shared = shared
@@ -110,26 +129,40 @@ class Outbox:
         slot = _Slot(outlet, shared)
         if not self._is_strict:
             outlet.slot = slot
+            self._replaceable += 1
         self._put(slot)
 
-    def put_past(self, outlet: Outlet, past: Iterable[bytes], live: Iterable[bytes] = ()) -> None:
-        """Send ``past`` as the socket takes it, then ``live``, then what :meth:`put_event` adds."""
+    def hold(self, outlet: Outlet) -> None:
+        """Keep what :meth:`put_event` adds until :meth:`put_past` says what came before it."""
+        if not self._is_closed:
+            outlet.paced = _Paced()
+            self._held[outlet] = None
+
+    def put_past(self, outlet: Outlet, past: Iterable[bytes], known: int = 0) -> None:
+        """Send ``past`` as the socket takes it, then the events that were held, without the first ``known``."""
         if self._is_closed:
             return
-        paced = _Paced(outlet, past)
-        outlet.paced = paced
-        self._paced.append(paced)
-        for shared in live:
-            paced.live.append(shared)
-            self._counted()
+        paced = outlet.paced
+        assert paced is not None, "hold() comes first"
+        del self._held[outlet]
+        for _ in range(known):
+            paced.live.popleft()
+        self.count -= known
+        paced.past = iter(past)
+        self._paced[outlet] = paced
 
     def drop(self, outlet: Outlet) -> None:
         """Forget all that waits for a cancelled subscription."""
         outlet.is_cancelled = True
-        outlet.slot = None
+        slot, outlet.slot = outlet.slot, None
+        if self._is_closed:
+            return
+        if slot is not None:
+            self._replaceable -= 1
         if outlet.paced is not None:
             self.count -= len(outlet.paced.live)
-            self._paced.remove(outlet.paced)
+            self._held.pop(outlet, None)
+            self._paced.pop(outlet, None)
             outlet.paced = None
         if self._queue:
             kept = deque(slot for slot in self._queue if slot.outlet is not outlet)
@@ -137,7 +170,7 @@ class Outbox:
             self._queue = kept
 
     def take(self, bytes_max: int) -> list[bytes]:
-        """Remove and return the next messages in order, at least one if there is any, up to ``bytes_max``."""
+        """Remove and return the next messages in order, one at least, until ``bytes_max`` is reached."""
         messages: list[bytes] = []
         size = 0
         queued = 0
@@ -149,18 +182,21 @@ class Outbox:
                 if outlet is None:
                     message = slot.shared
                 else:
-                    outlet.slot = None
+                    # An event of the same subscription may leave while its state still waits.
+                    if outlet.slot is slot:
+                        outlet.slot = None
+                        self._replaceable -= 1
                     message = slot.shared + outlet.tail
             elif self._paced:
-                paced = self._paced[0]
+                outlet, paced = next(iter(self._paced.items()))
                 shared = next(paced.past, None)
                 if shared is None:
                     # The past is sent: what has happened since joins the queue.
-                    self._paced.popleft()
-                    paced.outlet.paced = None
-                    self._queue.extend(_Slot(paced.outlet, live) for live in paced.live)
+                    del self._paced[outlet]
+                    outlet.paced = None
+                    self._queue.extend([_Slot(outlet, live) for live in paced.live])
                     continue
-                message = shared + paced.outlet.tail
+                message = shared + outlet.tail
             else:
                 break
             messages.append(message)
@@ -177,9 +213,12 @@ class Outbox:
     def close(self) -> None:
         """Take in nothing more and forget what waits."""
         self._is_closed = True
-        self._queue.clear()
+        for outlet in (*self._held, *self._paced):
+            outlet.paced = None
+        self._held.clear()
         self._paced.clear()
-        self.count = 0
+        self._queue.clear()
+        self.count = self._replaceable = 0
 
     def _put(self, slot: _Slot) -> None:
         if self._is_closed:
@@ -189,5 +228,5 @@ class Outbox:
 
     def _counted(self) -> None:
         self.count += 1
-        if self.count > self._messages_max:
+        if self.count - self._replaceable > self._messages_max:
             self.overflow()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from tapewire.gateway.feeds import EventFeed, FeedKey, StateFeed, encoder
@@ -38,6 +39,9 @@ from tapewire.protocol.requests import (
 from tapewire.protocol.tokens import Claims
 
 __all__ = ["DataSession", "SessionServices"]
+
+#: How long a venue may take to say what came before a subscription.
+PAST_DEADLINE_S = 10.0
 
 
 class SessionServices(NamedTuple):
@@ -134,7 +138,9 @@ class DataSession:
             feed = self._feed(key)
         except UnknownTopicError as error:
             raise BadRequestError(guid, ResultCode.NOT_FOUND, str(error)) from error
-        subscription = Subscription(request, feed, self._outbox, self._mark_later)
+        # What happens in a portfolio never waits for other sessions to write with.
+        mark = partial(self._mark, topic.kind.of_portfolio)
+        subscription = Subscription(request, feed, self._outbox, mark)
         # A guid that is live already now means the new request. The old one leaves its feed last, because
         # the two may share it and a feed that nobody wants is closed.
         replaced = self._subscriptions.get(guid)
@@ -180,10 +186,18 @@ class DataSession:
             task.add_done_callback(lambda _: self._pasts.pop(subscription, None))
 
     async def _send_past(self, subscription: Subscription, key: FeedKey, limit: int) -> None:
-        page = await self._services.query.recent_trades(key.topic, limit)
+        try:
+            async with asyncio.timeout(PAST_DEADLINE_S):
+                page = await self._services.query.recent_trades(key.topic, limit)
+        except Exception:
+            # The subscription would wait for its past for ever; without it, it would begin with a hole.
+            if not subscription.is_cancelled:
+                self._pasts.pop(subscription, None)
+                self._cancel(subscription.request.guid)
+                self._answer(subscription.request.guid, ResultCode.UNAVAILABLE, "The past trades cannot be read")
+            raise
         if not subscription.is_cancelled:
-            write = encoder(key)
-            subscription.begin((write(trade) for trade in page.trades), page.position)
+            subscription.begin(page, encoder(key))
 
     def _cancel(self, guid: str) -> None:
         subscription = self._subscriptions.pop(guid, None)
@@ -202,9 +216,6 @@ class DataSession:
         subscription.is_cancelled = True
         subscription.feed.remove(subscription)
         self._services.hub.release(subscription.feed)
-
-    def _mark_later(self) -> None:
-        self._mark(False)
 
     def _answer(self, guid: str, code: int, text: str) -> None:
         self._outbox.put_answer(SystemMessage(guid, int(code), text).encode())

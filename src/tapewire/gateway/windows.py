@@ -24,6 +24,7 @@ class Windows:
         self._ticks: list[int] = []
         self._armed: asyncio.TimerHandle | None = None
         self._armed_tick = 0
+        self._is_turning = False
 
     def now(self) -> float:
         """Return the loop's time in seconds."""
@@ -38,8 +39,8 @@ class Windows:
             return
         self._due[tick] = [callback]
         heapq.heappush(self._ticks, tick)
-        if self._armed is None or tick < self._armed_tick:
-            self._arm(tick)
+        if not self._is_turning:
+            self._arm()
 
     def close(self) -> None:
         """Wake nobody any more."""
@@ -49,8 +50,11 @@ class Windows:
         self._due.clear()
         self._ticks.clear()
 
-    def _arm(self, tick: int) -> None:
+    def _arm(self) -> None:
+        tick = self._ticks[0]
         if self._armed is not None:
+            if self._armed_tick <= tick:
+                return
             self._armed.cancel()
         self._armed_tick = tick
         self._armed = self._loop.call_at(tick * _TICK_S, self._turn)
@@ -59,8 +63,16 @@ class Windows:
         self._armed = None
         # A loop may fire a timer a little early by its own clock's resolution; this tick is due by definition.
         now = max(int(self._loop.time() / _TICK_S), self._armed_tick)
+        self._is_turning = True
         while self._ticks and self._ticks[0] <= now:
             for callback in self._due.pop(heapq.heappop(self._ticks)):
-                callback()
-        if self._ticks and self._armed is None:
-            self._arm(self._ticks[0])
+                self._wake(callback)
+        self._is_turning = False
+        if self._ticks:
+            self._arm()
+
+    def _wake(self, callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except Exception as error:  # noqa: BLE001 - a record that cannot be written stops its own feed only
+            self._loop.call_exception_handler({"message": "the end of a window failed", "exception": error})

@@ -1,0 +1,72 @@
+"""The messages that the benches send: books of 20 levels a side and trades, as a broker writes them in Slim."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from statistics import mean
+from typing import Literal
+
+from tapewire.model import Book, BookLevel, Record, Side, Trade
+from tapewire.protocol.formats import codec
+from tapewire.protocol.messages import DATA_PREFIX, data_tail
+from tapewire.protocol.words import Format
+
+__all__ = ["OPCODES", "Kind", "data_messages", "mean_bytes"]
+
+Kind = Literal["books", "trades"]
+
+OPCODES: dict[Kind, str] = {"books": "OrderBookGetAndSubscribe", "trades": "AllTradesGetAndSubscribe"}
+
+SEED = 20_250_512
+#: Different records a stream; after these come the same again.
+RECORDS = 64
+BOOK_LEVELS = 20
+
+
+def data_messages(kind: Kind, guids: Sequence[str]) -> list[bytes]:
+    """Return messages of all streams, the streams in turns."""
+    rng = random.Random(SEED)
+    make = _MAKERS[kind]
+    messages = []
+    for number in range(RECORDS):
+        for guid in guids:
+            record = make(rng, number)
+            messages.append(DATA_PREFIX + codec(type(record), Format.SLIM).encode(record) + data_tail(guid))
+    return messages
+
+
+def mean_bytes(kind: Kind) -> float:
+    """Return the mean size of a message."""
+    return mean(len(message) for message in data_messages(kind, ["0" * 32]))
+
+
+def _book(rng: random.Random, number: int) -> Record:
+    best_bid_cents = rng.randint(29_000, 31_000)
+    return Book(
+        bids=tuple(_level(rng, best_bid_cents - step) for step in range(BOOK_LEVELS)),
+        asks=tuple(_level(rng, best_bid_cents + 1 + step) for step in range(BOOK_LEVELS)),
+        time_ms=1_747_000_000_000 + number,
+        existing=False,
+    )
+
+
+def _level(rng: random.Random, cents: int) -> BookLevel:
+    return BookLevel(price=cents / 100, volume=int(10 ** rng.uniform(0, 3)))
+
+
+def _trade(rng: random.Random, number: int) -> Record:
+    return Trade(
+        id=10_457_712_001 + number,
+        symbol="SBER",
+        board="TQBR",
+        quantity=int(10 ** rng.uniform(0, 3)),
+        price=rng.randint(29_000, 31_000) / 100,
+        time_ms=1_747_000_000_000 + number,
+        open_interest=0,
+        existing=False,
+        side=rng.choice((Side.BUY, Side.SELL)),
+    )
+
+
+_MAKERS: dict[Kind, Callable[[random.Random, int], Record]] = {"books": _book, "trades": _trade}

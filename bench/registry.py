@@ -1,0 +1,24 @@
+"""All benches by name. A new one is a module and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bench import receive
+from bench.options import Options
+from bench.result import Result
+
+__all__ = ["BENCHES", "Bench"]
+
+
+class Bench(NamedTuple):
+    """One measurement that can be asked for by name."""
+
+    summary: str
+    measure: Callable[[Options], Result]
+
+
+BENCHES = {
+    "receive": Bench("the client from the socket to the typed record", receive.measure),
+}

@@ -1,0 +1,49 @@
+"""The benches run and report in the promised shape. How fast anything is, is not asserted here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_receive_prints_one_json_object_and_loses_no_message() -> None:
+    done = bench("receive", "--json", "--runs", "1", "--messages", "500")
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert list(result) == ["name", "figures", "ratios", "targets", "machine"]
+    assert result["name"] == "receive"
+    assert result["figures"]["trades_tapewire_batches_messages_per_cpu_second"] > 0
+    assert result["ratios"]["books_tapewire_iterator_to_bare"] > 0
+    assert set(map(type, result["targets"].values())) == {bool}
+    assert result["machine"]["python"]
+
+
+def test_an_unknown_bench_is_one_clear_line_and_status_2() -> None:
+    done = bench("nonsense")
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "no bench 'nonsense'; there are: receive, all, list\n"
+
+
+def test_list_names_every_bench() -> None:
+    done = bench("list")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("receive ")

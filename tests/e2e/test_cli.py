@@ -1,0 +1,529 @@
+"""The command line as its users run it: processes, pipes, signals, free ports."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import termios
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TAPEWIRE = Path(sys.executable).with_name("tapewire")
+#: Bound of every wait; nothing here takes a tenth of it.
+DEADLINE_S = 20.0
+#: What ending may take.
+END_S = 2.0
+WRONG_TOKEN = "wr0ng-s3cr3t"
+F_SETPIPE_SZ = 1031
+PIPE_BYTES = 4_096
+
+
+class Ended:
+    """How a program ended."""
+
+    def __init__(self, status: int, out: bytes, err: bytes, seconds: float) -> None:
+        self.status = status
+        self.lines = out.decode().splitlines()
+        self.err = err.decode()
+        self.seconds = seconds
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines]
+
+
+class Program:
+    """One running ``tapewire``."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.ready: dict[str, Any] = {}
+
+    async def line(self) -> bytes:
+        assert self.process.stdout is not None
+        async with asyncio.timeout(DEADLINE_S):
+            return await self.process.stdout.readline()
+
+    async def end(self, *signals: signal.Signals) -> Ended:
+        """Send signals, then wait for the end."""
+        began = asyncio.get_running_loop().time()
+        for number in signals:
+            self.process.send_signal(number)
+        async with asyncio.timeout(DEADLINE_S):
+            out, err = await self.process.communicate()
+        assert self.process.returncode is not None
+        return Ended(self.process.returncode, out or b"", err, asyncio.get_running_loop().time() - began)
+
+
+class Desk:
+    """A user with a machine of his own: a runtime folder, an environment, programs that end with the test."""
+
+    def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
+        self.folder = folder
+        self.runtime = folder / "runtime"
+        self.runtime.mkdir()
+        self._stack = stack
+
+    async def start(self, *arguments: str, stdout: int = asyncio.subprocess.PIPE, **environment: str) -> Program:
+        inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+        process = await asyncio.create_subprocess_exec(
+            TAPEWIRE,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=asyncio.subprocess.PIPE,
+            env=inherited | {"XDG_RUNTIME_DIR": str(self.runtime)} | environment,
+        )
+        self._stack.push_async_callback(_kill, process)
+        return Program(process)
+
+    async def system(self, *arguments: str, command: str = "up") -> Program:
+        """Start a small and busy system on a free port and wait until it is ready."""
+        program = await self.start(
+            command, "--port", "0", "--symbols", "3", "--events-per-second", "3000", *arguments
+        )
+        line = await program.line()
+        if not line:
+            raise AssertionError((await program.end()).err)
+        program.ready = json.loads(line)
+        return program
+
+    async def run(self, *arguments: str, **environment: str) -> Ended:
+        program = await self.start(*arguments, **environment)
+        return await program.end()
+
+    @property
+    def left(self) -> list[Path]:
+        return list(self.runtime.iterdir())
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    # Reads what is left and closes the pipes.
+    await process.communicate()
+
+
+Scenario = Callable[[Desk], Awaitable[None]]
+Desks = Callable[[Scenario], None]
+
+
+@pytest.fixture
+def at_desk(tmp_path: Path) -> Desks:
+    def run(scenario: Scenario) -> None:
+        async def main() -> None:
+            async with asyncio.timeout(2 * DEADLINE_S), AsyncExitStack() as stack:
+                await scenario(Desk(tmp_path, stack))
+
+        asyncio.run(main())
+
+    return run
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what no descriptor tells."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+# --- up and run -----------------------------------------------------------------------------------------
+
+
+def test_the_first_line_of_up_says_all_that_a_program_needs(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        system = await desk.system()
+        ready = system.ready
+        assert ready.keys() == {"event", "ws", "cws", "http", "oauth", "refresh_token", "portfolios"}
+        port = int(ready["http"].rpartition(":")[2])
+        assert ready["http"] == ready["oauth"] == f"http://127.0.0.1:{port}"
+        assert (ready["ws"], ready["cws"]) == (f"ws://127.0.0.1:{port}/ws", f"ws://127.0.0.1:{port}/cws")
+        assert ready["event"] == "ready"
+        assert ready["portfolios"]
+        # Ready means ready: what it names can be used at once.
+        ended = await desk.run("token", "--url", ready["http"], TAPEWIRE_REFRESH_TOKEN=ready["refresh_token"])
+        assert (ended.status, ended.lines[0].count("."), ended.err) == (0, 2, "")
+
+    at_desk(scenario)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["up", "run"])
+def test_a_signal_ends_it_soon_with_status_0_and_nothing_is_left(
+    at_desk: Desks, command: str, number: signal.Signals
+) -> None:
+    async def scenario(desk: Desk) -> None:
+        system = await desk.system(command=command)
+        # With somebody connected on each interface.
+        watcher = await desk.start("watch", "trades:SBER")
+        assert await watcher.line()
+        host, _, port = system.ready["http"].removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /md/v2/time HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(DEADLINE_S):
+            await reader.readuntil(b"\r\n\r\n")
+        if command == "run":
+            rates = json.loads(await system.line())
+            assert rates["event"] == "rates"
+            assert rates["received"] > 0
+            assert rates["per_second"].keys() == {"book", "quotes", "trades"}
+        ended = await system.end(number)
+        assert (ended.status, ended.err) == (0, "")
+        assert ended.seconds < END_S
+        assert desk.left == []
+        watched = await watcher.end()
+        assert watched.status == 1
+        assert watched.err == "tapewire: the connection was lost (1001: the server is going away)\n"
+        writer.close()
+
+    at_desk(scenario)
+
+
+def test_a_signal_before_the_system_is_ready_is_obeyed(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        program = await desk.start("up", "--port", "0")
+        ended = await program.end(signal.SIGTERM)
+        # Before or after the handlers were in place.
+        assert ended.status in (0, -signal.SIGTERM)
+        assert ended.err == ""
+        assert desk.left == []
+
+    at_desk(scenario)
+
+
+def test_run_shows_what_is_traded_however_little_that_is(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        async def shows(symbols: str) -> None:
+            system = await desk.start("run", "--port", "0", "--symbols", symbols)
+            assert json.loads(await system.line())["event"] == "ready"
+            assert json.loads(await system.line())["event"] == "rates"
+            assert (await system.end(signal.SIGINT)).status == 0
+
+        # The fourth of the catalogue is a future, not one of the shares that run shows.
+        await asyncio.gather(shows("1"), shows("4"))
+
+    at_desk(scenario)
+
+
+def test_data_keeps_the_refresh_token_over_a_restart_and_over_a_kill(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        tokens = []
+        for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
+            system = await desk.system("--data", str(desk.folder / "data"))
+            tokens.append(system.ready["refresh_token"])
+            await system.end(number)
+        assert len(set(tokens)) == 1
+        assert (await desk.system()).ready["refresh_token"] != tokens[0]
+
+    at_desk(scenario)
+
+
+def test_a_data_folder_serves_one_system(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        data = desk.folder / "data"
+        await desk.system("--data", str(data))
+        ended = await desk.run("up", "--port", "0", "--data", str(data))
+        assert (ended.status, ended.lines) == (1, [])
+        assert ended.err == f"tapewire: cannot use {data}: another system is running on it\n"
+
+    at_desk(scenario)
+
+
+def test_a_system_that_was_killed_is_not_found_any_more(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        await (await desk.system()).end(signal.SIGKILL)
+        assert len(desk.left) == 1
+        ended = await desk.run("token")
+        assert ended.status == 1
+        assert ended.err.startswith("tapewire: no broker: ")
+        system = await desk.system()
+        assert (await desk.run("token")).status == 0
+        await system.end(signal.SIGTERM)
+        assert desk.left == []
+
+    at_desk(scenario)
+
+
+# --- watch ----------------------------------------------------------------------------------------------
+
+
+def test_watch_writes_books_quotes_and_trades_as_json_lines(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.system()
+        books, quotes, trades, both = await asyncio.gather(
+            desk.run("watch", "book:SBER", "--depth", "3", "--frequency", "0", "--count", "5", "--format", "Slim"),
+            desk.run("watch", "quotes:GAZP@TQBR", "--format", "heavy", "--count", "1"),
+            desk.run("watch", "trades:LKOH", "--depth", "10", "--count", "20", "--format", "Simple"),
+            desk.run("watch", "trades:SBER", "book:GAZP", "--count", "50"),
+        )
+        for ended, count in ((books, 5), (quotes, 1), (trades, 20), (both, 50)):
+            assert (ended.status, ended.err) == (0, "")
+            assert len(ended.records) == count
+        for book in books.records:
+            assert book["stream"] == "book:SBER"
+            assert len(book["bids"]) <= 3
+            assert book["bids"][0]["price"] < book["asks"][0]["price"]
+        assert quotes.records[0]["stream"] == "quotes:GAZP@TQBR"
+        assert quotes.records[0]["symbol"] == "GAZP"
+        ids = [trade["id"] for trade in trades.records]
+        assert ids == sorted(ids)
+        assert [trade["existing"] for trade in trades.records[:1]] == [True]
+        assert trades.records[-1]["existing"] is False
+        assert {record["stream"] for record in both.records} == {"trades:SBER", "book:GAZP"}
+
+    at_desk(scenario)
+
+
+def test_two_watchers_see_the_same_trades_in_the_same_order(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.system()
+        first, second = await asyncio.gather(
+            desk.run("watch", "trades:SBER", "--count", "200"),
+            desk.run("watch", "trades:SBER", "--count", "200", "--format", "Heavy", "--depth", "50"),
+        )
+        tapes = [[(t["id"], t["price"], t["qty"], t["side"]) for t in ended.records] for ended in (first, second)]
+        start = max(tape[0][0] for tape in tapes)
+        end = min(tape[-1][0] for tape in tapes)
+        common = [[trade for trade in tape if start <= trade[0] <= end] for tape in tapes]
+        assert common[0] == common[1]
+        assert len(common[0]) > 50
+
+    at_desk(scenario)
+
+
+def test_a_reader_that_goes_away_ends_watch_quietly(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.system()
+        reader, writer = os.pipe()
+        watcher = await desk.start("watch", "book:SBER", "trades:SBER", stdout=writer)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as lines:
+            assert json.loads(await asyncio.to_thread(lines.readline))["stream"]
+        ended = await watcher.end()
+        assert (ended.status, ended.err) == (0, "")
+
+    at_desk(scenario)
+
+
+@contextmanager
+def small_pipe() -> Iterator[tuple[int, Callable[[], int]]]:
+    """A small pipe that nobody reads, and how much is in it."""
+    reader, writer = os.pipe()
+    assert fcntl.fcntl(writer, F_SETPIPE_SZ, PIPE_BYTES) == PIPE_BYTES
+
+    def waiting() -> int:
+        return int.from_bytes(fcntl.ioctl(reader, termios.FIONREAD, b"\0" * 4), sys.byteorder)
+
+    try:
+        yield writer, waiting
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets the size of a pipe")
+def test_a_reader_that_stops_does_not_keep_watch_from_ending(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.system()
+        with small_pipe() as (writer, waiting):
+            watcher = await desk.start("watch", "trades:SBER", stdout=writer)
+            # Whatever the size of the last write: it does not fit when nothing has been added for a while.
+            seen = [-n for n in range(30)]
+
+            def is_stuck() -> bool:
+                seen[:] = [*seen[1:], waiting()]
+                return seen[0] > PIPE_BYTES // 2 and len(set(seen)) == 1
+
+            await until(is_stuck)
+            ended = await watcher.end(signal.SIGTERM)
+            assert (ended.status, ended.err) == (0, "")
+            assert ended.seconds < END_S
+
+    at_desk(scenario)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets the size of a pipe")
+def test_a_reader_that_stops_does_not_stop_the_system_of_run(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        with small_pipe() as (writer, waiting):
+            # Room for the ready line and not for the first line of rates, which comes after a second.
+            os.write(writer, b" " * (PIPE_BYTES - 400))
+            system = await desk.start(
+                "run", "--port", "0", "--symbols", "3", "--events-per-second", "1000", stdout=writer
+            )
+            await until(lambda: waiting() > PIPE_BYTES - 150)
+            watched = await desk.run("watch", "trades:SBER", "--count", "150")
+            assert (watched.status, len(watched.lines), watched.err) == (0, 150, "")
+            assert waiting() < PIPE_BYTES
+            ended = await system.end(signal.SIGTERM)
+            assert (ended.status, ended.err) == (0, "")
+            assert ended.seconds < END_S
+
+    at_desk(scenario)
+
+
+def test_watch_ends_on_a_signal_with_status_0(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.system()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            watcher = await desk.start("watch", "book:SBER")
+            assert await watcher.line()
+            ended = await watcher.end(number)
+            assert (ended.status, ended.err) == (0, "")
+            assert ended.seconds < END_S
+
+    at_desk(scenario)
+
+
+def test_a_system_that_is_killed_ends_watch_with_one_line(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        system = await desk.system()
+        watcher = await desk.start("watch", "book:SBER", "trades:SBER")
+        assert await watcher.line()
+        system.process.kill()
+        ended = await watcher.end()
+        assert (ended.status, ended.err) == (1, "tapewire: the connection was lost (1006)\n")
+
+    at_desk(scenario)
+
+
+# --- where and as whom ----------------------------------------------------------------------------------
+
+
+def test_the_environment_says_where_and_as_whom(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        system = await desk.system()
+        nowhere = str(desk.folder)  # no system is announced there
+        where, token = system.ready["http"], system.ready["refresh_token"]
+        environments: list[dict[str, str]] = [
+            {"TAPEWIRE_URL": where, "TAPEWIRE_REFRESH_TOKEN": token, "XDG_RUNTIME_DIR": nowhere},
+            {"TAPEWIRE_URL": where + "/"},
+            {"TAPEWIRE_REFRESH_TOKEN": token},
+            {"TAPEWIRE_URL": "", "TAPEWIRE_REFRESH_TOKEN": ""},
+        ]
+        runs = [desk.run("watch", "book:SBER", "--count", "1", **environment) for environment in environments]
+        for ended, environment in zip(await asyncio.gather(*runs), environments, strict=True):
+            assert (ended.status, len(ended.lines), ended.err) == (0, 1, ""), environment
+        ended = await desk.run("token", TAPEWIRE_URL=where, XDG_RUNTIME_DIR=nowhere)
+        assert (ended.status, ended.lines) == (1, [])
+        assert ended.err == "tapewire: no refresh token: pass refresh_token or set TAPEWIRE_REFRESH_TOKEN\n"
+
+    at_desk(scenario)
+
+
+def test_an_argument_comes_before_the_environment(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        system = await desk.system()
+        ended = await desk.run(
+            "token", "--refresh-token", system.ready["refresh_token"], TAPEWIRE_REFRESH_TOKEN=WRONG_TOKEN
+        )
+        assert (ended.status, ended.err) == (0, "")
+
+    at_desk(scenario)
+
+
+def test_several_systems_have_to_be_told_apart(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        systems = [await desk.system() for _ in range(2)]
+        ended = await desk.run("watch", "book:SBER", "--count", "1")
+        assert (ended.status, ended.lines) == (1, [])
+        assert ended.err.startswith("tapewire: several systems run on this machine (http://")
+        for system in systems:
+            ended = await desk.run("watch", "book:SBER", "--count", "1", TAPEWIRE_URL=system.ready["http"])
+            assert (ended.status, ended.err) == (0, "")
+
+    at_desk(scenario)
+
+
+# --- what goes wrong ------------------------------------------------------------------------------------
+
+
+def one_line(ended: Ended, status: int = 1) -> str:
+    """Return what a program complained about, having checked that it did so properly."""
+    assert (ended.status, ended.lines) == (status, [])
+    assert ended.err.startswith("tapewire: ")
+    assert ended.err.endswith("\n")
+    assert ended.err.count("\n") == 1
+    assert "Traceback" not in ended.err
+    assert WRONG_TOKEN not in ended.err
+    return ended.err.removeprefix("tapewire: ").rstrip("\n")
+
+
+def test_what_a_system_refuses_is_one_line(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        system = await desk.system()
+        cases: list[tuple[list[str], int, str]] = [
+            (["watch", "book:NOPE"], 1, "the broker refused: 404 "),
+            (["watch", "book:SBER", "trades:NOPE"], 1, "the broker refused: 404 "),
+            (["watch", "book:SBER@NOPE"], 1, "the broker refused: 404 "),
+            (["watch", "book:SBER", "--refresh-token", WRONG_TOKEN], 1, "the refresh token was refused (403)"),
+            (["token", "--refresh-token", WRONG_TOKEN], 1, "the refresh token was refused (403)"),
+            (["watch", "book:SBER", "--depth", "51"], 1, "depth of a book: 51 asked for, the limit is 1..50"),
+            (["watch", "trades:SBER", "--depth", "-1"], 1, "past trades: -1 asked for, the limit is 0..5000"),
+        ]
+        runs: list[Coroutine[Any, Any, Ended]] = [desk.run(*arguments) for arguments, _, _ in cases]
+        for ended, (arguments, status, text) in zip(await asyncio.gather(*runs), cases, strict=True):
+            assert one_line(ended, status).startswith(text), arguments
+            assert system.ready["refresh_token"] not in ended.err
+
+    at_desk(scenario)
+
+
+def test_what_cannot_be_is_one_line(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        file = desk.folder / "file"
+        file.write_text("")
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            busy = f"http://127.0.0.1:{port}"
+            secret = f"http://user:{WRONG_TOKEN}@127.0.0.1:1"
+            cases: list[tuple[list[str], int, str]] = [
+                (["up", "--port", port], 1, f"cannot listen on 127.0.0.1:{port}: Address already in use"),
+                (["run", "--port", port], 1, f"cannot listen on 127.0.0.1:{port}: Address already in use"),
+                (["up", "--host", "192.0.2.1", "--port", "0"], 1, "cannot listen on 192.0.2.1:0: "),
+                (["up", "--port", "0", "--data", str(file / "x")], 1, f"cannot use {file}/x: Not a directory"),
+                (["run", "--port", "0", "--data", str(file)], 1, f"cannot use {file}: File exists"),
+                (["up", "--port", "0", "--symbols", "100000"], 1, "the catalogue has 1 to "),
+                (["watch", "SBER"], 2, "'SBER' is not like book:SBER, quotes:SBER, trades:SBER"),
+                (["watch", "book:SBER", "--format", "fat"], 2, "'fat' is no format: Simple, Slim or Heavy"),
+                (["watch", "book:SBER"], 1, "no broker: pass url, set TAPEWIRE_URL, or start a local system"),
+                (["token", "--url", "nowhere"], 1, "'nowhere' is not like http://host:port"),
+                (["token", "--url", secret], 1, "the address of a broker has no user, query or fragment"),
+                (
+                    ["watch", "book:SBER", "--url", "http://127.0.0.1:1", "--refresh-token", WRONG_TOKEN],
+                    1,
+                    "the token service cannot be reached: POST http://127.0.0.1:1/refresh: ",
+                ),
+                (
+                    ["token", "--url", "http://no.such.host.invalid", "--refresh-token", WRONG_TOKEN],
+                    1,
+                    "the token service cannot be reached: POST http://no.such.host.invalid/refresh: ",
+                ),
+            ]
+            runs: list[Coroutine[Any, Any, Ended]] = [desk.run(*arguments) for arguments, _, _ in cases]
+            for ended, (arguments, status, text) in zip(await asyncio.gather(*runs), cases, strict=True):
+                assert one_line(ended, status).startswith(text), (arguments, ended.err)
+            assert busy
+        assert desk.left == []
+
+    at_desk(scenario)
+
+
+def test_help_and_wrong_options_are_no_tracebacks(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        shown, wrong = await asyncio.gather(desk.run("--help"), desk.run("watch", "book:SBER", "--count", "0"))
+        assert shown.status == 0
+        assert all(command in "\n".join(shown.lines) for command in ("up", "run", "watch", "token"))
+        assert wrong.status == 2
+        assert "Traceback" not in wrong.err
+
+    at_desk(scenario)

@@ -1,0 +1,144 @@
+"""The caller's API: arguments, limits, the clock, the end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tapewire.client.broker import Broker
+from tapewire.client.buffer import Conflate, DropOldest, Fail
+from tapewire.client.errors import ConnectError, LimitError
+from tapewire.protocol.words import Format
+from tapewire.simulation import run_virtual
+from unit.client.stage import Stage, staged
+
+
+def run(scenario: Callable[[Stage], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with staged() as stage:
+            await scenario(stage)
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(
+    ("ask", "expected"),
+    [
+        (
+            lambda broker: broker.book("SBER"),
+            {"opcode": "OrderBookGetAndSubscribe", "depth": 20, "frequency": 175, "format": "Slim"},
+        ),
+        (
+            lambda broker: broker.book("SBER", depth=50, board="SMAL", frequency_ms=0, format="heavy"),
+            {"depth": 50, "instrumentGroup": "SMAL", "frequency": 0, "format": "Heavy"},
+        ),
+        (
+            lambda broker: broker.quotes("SBER", frequency_ms=-5),
+            {"opcode": "QuotesSubscribe", "frequency": 0, "format": "Simple"},
+        ),
+        (
+            lambda broker: broker.trades("SBER", depth=5_000, exchange="SPBX"),
+            {"opcode": "AllTradesGetAndSubscribe", "depth": 5_000, "exchange": "SPBX", "format": "Slim"},
+        ),
+    ],
+)
+def test_arguments_reach_the_wire(ask: Callable[[Broker], Any], expected: dict[str, object]) -> None:
+    async def scenario(stage: Stage) -> None:
+        async with ask(stage.client):
+            request = stage.broker.requests[0]
+            assert {key: request.get(key) for key in expected} == expected
+            assert request["code"] == "SBER"
+            assert len(request["guid"]) == 32
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("ask", "text"),
+    [
+        (lambda broker: broker.book("SBER", depth=0), "depth of a book: 0 asked for, the limit is 1..50"),
+        (lambda broker: broker.book("SBER", depth=51), "depth of a book"),
+        (lambda broker: broker.trades("SBER", depth=-1), "past trades"),
+        (lambda broker: broker.trades("SBER", depth=5_001), "past trades: 5001 asked for, the limit is 0..5000"),
+        (lambda broker: broker.quotes("SBER", format=Format("fat")), "format: fat asked for"),
+    ],
+)
+def test_what_is_outside_the_limits_is_refused_before_anything_is_sent(
+    ask: Callable[[Broker], Any], text: str
+) -> None:
+    async def scenario(stage: Stage) -> None:
+        with pytest.raises(LimitError, match=text):
+            ask(stage.client)
+        assert stage.broker.requests == []
+
+    run(scenario)
+
+
+def test_state_is_conflated_and_trades_are_not_lost_unless_the_caller_says_otherwise() -> None:
+    async def scenario(stage: Stage) -> None:
+        client = stage.client
+        assert client.book("SBER").buffer.policy == Conflate()
+        assert client.quotes("SBER").buffer.policy == Conflate()
+        assert client.trades("SBER").buffer.policy == Fail(100_000)
+        assert client.trades("SBER", buffer=DropOldest(3)).buffer.policy == DropOldest(3)
+
+    run(scenario)
+
+
+def test_the_token_tells_the_portfolios() -> None:
+    async def scenario(stage: Stage) -> None:
+        assert stage.client.portfolios == ("D1", "G1")
+
+    run(scenario)
+
+
+async def nowhere(scope: object, receive: object, send: object) -> None:
+    raise AssertionError("every answer of this test is scripted")
+
+
+def test_the_clock_of_the_broker_is_in_utc() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.http.listen("broker.test:443", nowhere).answer_next(200, b"1767225600")
+        assert await stage.client.time() == datetime(2026, 1, 1, tzinfo=UTC)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, b""), (200, b"soon"), (200, b"9" * 30), (200, b"1.5"), (500, b"1767225600"), (404, b"")],
+)
+def test_a_clock_without_a_time_is_an_error(status: int, body: bytes) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.http.listen("broker.test:443", nowhere).answer_next(status, body)
+        with pytest.raises(ConnectError, match=f"answered {status} without a time"):
+            await stage.client.time()
+
+    run(scenario)
+
+
+def test_a_clock_that_cannot_be_reached_is_an_error() -> None:
+    async def scenario(stage: Stage) -> None:
+        with pytest.raises(ConnectError, match=r"https://broker\.test/md/v2/time"):
+            await stage.client.time()
+
+    run(scenario)
+
+
+def test_all_messages_are_counted() -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.client.trades("TEST"):
+            assert stage.client.received == 1
+        assert stage.client.unclaimed == 0
+
+    run(scenario)
+
+    async def unstarted() -> None:
+        stage = Stage()
+        assert (stage.client.received, stage.client.unclaimed) == (0, 0)
+        await stage.client.close()
+
+    run_virtual(unstarted)

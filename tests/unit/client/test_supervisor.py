@@ -1,0 +1,650 @@
+"""Opening streams against a scripted broker, and everything that can come between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tapewire.client import supervisor as supervisor_module
+from tapewire.client.errors import (
+    AnswerTimeoutError,
+    ClosedError,
+    ConnectError,
+    ConnectionLostError,
+    LimitError,
+    RefusedError,
+    TapewireError,
+    TokenRefusedError,
+    TokenServiceError,
+)
+from tapewire.client.states import SubscriptionState
+from tapewire.client.subscription import Subscription
+from tapewire.client.supervisor import ANSWER_TIMEOUT_S, CLOSE_TIMEOUT_S, CONNECT_TIMEOUT_S
+from tapewire.model import Trade
+from tapewire.simulation import run_virtual
+from unit.client.stage import (
+    SECRET,
+    Request,
+    Stage,
+    access_token,
+    answer,
+    data,
+    settle,
+    silence,
+    staged,
+    told,
+    trade,
+)
+
+NEW, PENDING, ACTIVE = SubscriptionState.NEW, SubscriptionState.PENDING, SubscriptionState.ACTIVE
+REFUSED, CLOSED = SubscriptionState.REFUSED, SubscriptionState.CLOSED
+
+
+def run(scenario: Callable[[Stage], Awaitable[None]], **settings: Any) -> None:
+    async def main() -> None:
+        async with staged(**settings) as stage:
+            await scenario(stage)
+
+    run_virtual(main)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def ids_of(stream: Subscription[Trade]) -> list[int]:
+    return [record.id async for record in stream]
+
+
+def refuse(code: int, text: str = "no") -> Callable[[Request], list[bytes]]:
+    return lambda request: [answer(request["guid"], code, text)]
+
+
+# --- the answer -----------------------------------------------------------------------------------------
+
+
+def test_open_waits_for_the_answer_and_sends_the_token() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = silence
+        trades = stage.client.trades("TEST", depth=3)
+        opening = asyncio.create_task(trades.open())
+        request = await stage.broker.asked()
+        assert (trades.state, opening.done()) == (PENDING, False)
+        expected = {
+            "opcode": "AllTradesGetAndSubscribe",
+            "guid": request["guid"],
+            "token": access_token(1),
+            "code": "TEST",
+            "exchange": "MOEX",
+            "depth": 3,
+            "format": "Slim",
+        }
+        assert {key: request[key] for key in expected} == expected
+        stage.broker.send(answer(request["guid"]))
+        assert await opening is trades
+        assert trades.state is ACTIVE
+        await trades.close()
+
+    run(scenario)
+
+
+def test_data_before_the_answer_are_not_lost() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = lambda request: [
+            data(request["guid"], trade(1)),
+            data(request["guid"], trade(2)),
+            answer(request["guid"]),
+            data(request["guid"], trade(3)),
+        ]
+        async with stage.client.trades("TEST") as trades:
+            assert [(await anext(trades)).id for _ in range(3)] == [1, 2, 3]
+
+    run(scenario)
+
+
+def test_a_refusal_carries_code_and_text_and_the_stream_says_so_for_ever() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = refuse(404, "no such instrument")
+        trades = stage.client.trades("TEST")
+        with pytest.raises(RefusedError) as caught:
+            await trades.open()
+        assert (caught.value.code, caught.value.text) == (404, "no such instrument")
+        assert trades.state is REFUSED
+        assert stage.nothing_is_left()
+        # Whoever iterates all the same is told and does not wait for ever.
+        with pytest.raises(RefusedError):
+            await anext(trades)
+        with pytest.raises(ClosedError):
+            await trades.open()
+        await trades.close()
+        assert trades.state is REFUSED
+        assert not stage.broker.unsubscribed, "there is nothing to cancel"
+
+    run(scenario)
+
+
+def test_a_refused_token_is_renewed_once_and_the_request_repeated_once() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = lambda request: [
+            answer(request["guid"], 200 if request["token"] == access_token(2) else 401, "Invalid JWT token!")
+        ]
+        async with stage.client.trades("TEST") as trades:
+            assert trades.state is ACTIVE
+        first, second = stage.broker.requests[:2]
+        assert (first["token"], second["token"]) == (access_token(1), access_token(2))
+        assert first["guid"] == second["guid"]
+        assert stage.service.issued == 2
+
+    run(scenario)
+
+
+def test_a_token_refused_twice_is_a_refusal() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = refuse(401, "Invalid JWT token!")
+        trades = stage.client.trades("TEST")
+        with pytest.raises(RefusedError) as caught:
+            await trades.open()
+        assert (caught.value.code, len(stage.broker.requests), stage.service.issued) == (401, 2, 2)
+        assert trades.state is REFUSED
+
+    run(scenario)
+
+
+def test_many_streams_refused_for_one_token_ask_for_one_new_token() -> None:
+    async def scenario(stage: Stage) -> None:
+        waiting: list[Request] = []
+        stage.broker.reply = lambda request: (
+            [answer(request["guid"])] if request["token"] != access_token(1) else waiting.append(request) or []
+        )
+        streams = [stage.client.trades("TEST") for _ in range(20)]
+        async with asyncio.TaskGroup() as tasks:
+            for stream in streams:
+                tasks.create_task(stream.open())
+            await stage.broker.until(lambda: len(waiting) == len(streams))
+            # Each answer comes when the renewal for the one before is long over.
+            for request in waiting:
+                stage.broker.send(answer(request["guid"], 401))
+                await settle()
+        assert {stream.state for stream in streams} == {ACTIVE}
+        assert stage.service.issued == 2
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, TokenRefusedError), (500, TokenServiceError)])
+def test_a_renewal_that_fails_ends_the_opening(status: int, kind: type[TapewireError]) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = refuse(401)
+        stage.oauth.answer_next(status)
+        trades = stage.client.trades("TEST")
+        with pytest.raises(kind) as caught:
+            await trades.open()
+        assert trades.state is CLOSED
+        assert SECRET not in told(caught.value)
+        with pytest.raises(kind):
+            await anext(trades)
+        assert stage.nothing_is_left()
+
+    run(scenario)
+
+
+def test_a_refused_refresh_token_is_told_by_the_next_opening() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.oauth.answer_next(403)
+        await asyncio.sleep(1_000)
+        trades = stage.client.trades("TEST")
+        with pytest.raises(TokenRefusedError):
+            await trades.open()
+        assert not stage.broker.subscribed
+        with pytest.raises(TokenRefusedError):
+            stage.client.access_token()
+
+    run(scenario)
+
+
+def test_without_an_answer_the_stream_is_taken_back_after_a_while() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = silence
+        trades = stage.client.trades("TEST")
+        began = now()
+        with pytest.raises(AnswerTimeoutError) as caught:
+            await trades.open()
+        assert now() - began == pytest.approx(ANSWER_TIMEOUT_S)
+        assert caught.value.seconds == ANSWER_TIMEOUT_S
+        assert SECRET not in told(caught.value)
+        await settle()
+        guid = stage.broker.subscribed[0]
+        assert stage.broker.unsubscribed == [guid]
+        assert stage.broker.requests[-1]["token"] == access_token(1)
+        assert trades.state is CLOSED
+        assert stage.nothing_is_left()
+        # What comes after all belongs to nobody and harms nobody.
+        unclaimed = stage.client.unclaimed
+        stage.broker.send(data(guid, trade(1)), answer(guid))
+        await settle()
+        assert stage.client.unclaimed == unclaimed + 2
+        with pytest.raises(AnswerTimeoutError):
+            await anext(trades)
+
+    run(scenario)
+
+
+def test_the_answer_to_an_unsubscribe_is_no_stranger() -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.client.trades("TEST"):
+            pass
+        await settle()
+        assert len(stage.broker.unsubscribed) == 1
+        assert stage.client.unclaimed == 0
+
+    run(scenario)
+
+
+def test_late_data_of_a_closed_stream_are_counted_and_delivered_to_nobody() -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.client.trades("TEST") as trades:
+            guid = stage.broker.subscribed[0]
+        stage.broker.send(data(guid, trade(1)))
+        await settle()
+        assert (trades.received, stage.client.unclaimed) == (0, 1)
+        assert await ids_of(trades) == []
+
+    run(scenario)
+
+
+# --- cancellation ---------------------------------------------------------------------------------------
+
+
+async def opening(stage: Stage) -> tuple[Subscription[Trade], asyncio.Task[Subscription[Trade]]]:
+    trades = stage.client.trades("TEST")
+    task = asyncio.create_task(trades.open())
+    return trades, task
+
+
+@pytest.mark.parametrize("waits_for", ["the answer", "the renewal", "the second answer"])
+def test_cancelled_at_any_point_of_opening_nothing_is_left(waits_for: str) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = silence if waits_for == "the answer" else refuse(401)
+        stage.oauth.delay_s = 5 if waits_for == "the renewal" else 0
+        trades, task = await opening(stage)
+        await stage.broker.asked(1)
+        if waits_for == "the second answer":
+            stage.broker.reply = silence
+            await stage.broker.asked(2)
+        await settle()
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert trades.state is CLOSED
+        assert stage.nothing_is_left()
+        await settle()
+        assert stage.broker.unsubscribed == [stage.broker.subscribed[0]]
+        assert await ids_of(trades) == []
+        # The connection is as good as before.
+        stage.broker.reply = lambda request: [answer(request["guid"])]
+        async with stage.client.trades("TEST") as other:
+            assert other.state is ACTIVE
+
+    run(scenario)
+
+
+def test_cancelled_at_every_turn_of_the_loop_nothing_is_left() -> None:
+    """Wherever the cancellation strikes: either the stream is open, or nothing of it is left."""
+    outcomes = set()
+
+    async def scenario(stage: Stage) -> None:
+        for turns in range(60):
+            stage.broker.requests.clear()
+            known = access_token(stage.service.issued)
+            stage.broker.reply = lambda request, known=known: [
+                answer(request["guid"], 401 if request["token"] == known else 200)
+            ]
+            trades, task = await opening(stage)
+            for _ in range(turns):
+                await asyncio.sleep(0 if turns % 2 else 0.0005)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                outcomes.add("cancelled")
+                assert trades.state in (CLOSED, NEW)
+                assert stage.nothing_is_left()
+                await settle()
+                assert set(stage.broker.unsubscribed) >= set(stage.broker.subscribed)
+            else:
+                outcomes.add("opened")
+                assert trades.state is ACTIVE
+                await trades.close()
+            assert stage.nothing_is_left()
+
+    run(scenario)
+    assert outcomes == {"cancelled", "opened"}
+
+
+def test_a_cancellation_that_meets_the_answer_takes_the_stream_back() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = silence
+        trades, task = await opening(stage)
+        request = await stage.broker.asked()
+        session = stage.supervisor.session
+        assert session is not None
+        session.receive(answer(request["guid"]))  # the answer is here, the task has not run yet
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert trades.state is CLOSED
+        assert stage.nothing_is_left()
+
+    run(scenario)
+
+
+# --- closing while somebody waits -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("waits_for", ["the answer", "the renewal"])
+def test_a_stream_closed_while_it_is_being_opened_ends_the_opening_at_once(waits_for: str) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = silence if waits_for == "the answer" else refuse(401)
+        stage.oauth.delay_s = 3
+        trades, task = await opening(stage)
+        await stage.broker.asked()
+        await settle()
+        await trades.close()
+        with pytest.raises(ClosedError, match="trades:TEST was closed while"):
+            await task
+        assert trades.state is CLOSED
+        assert stage.nothing_is_left()
+        await settle()
+        assert len(stage.broker.subscribed) == 1
+        assert len(stage.broker.unsubscribed) == 1
+
+    run(scenario)
+
+
+def test_a_stream_closed_in_the_turn_of_its_answer_stays_closed() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = silence
+        trades, task = await opening(stage)
+        request = await stage.broker.asked()
+        session = stage.supervisor.session
+        assert session is not None
+        session.receive(answer(request["guid"]))
+        await trades.close()
+        with pytest.raises(ClosedError):
+            await task
+        assert trades.state is CLOSED
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("code", [200, 404])
+def test_a_connection_that_ends_with_the_answer_ends_the_opening(code: int) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = silence
+        trades, task = await opening(stage)
+        request = await stage.broker.asked()
+        session, connection = stage.supervisor.session, stage.supervisor._connection
+        assert session is not None
+        assert connection is not None
+        session.receive(answer(request["guid"], code))
+        connection.disconnected(1006, "")
+        stage.network.cut()
+        with pytest.raises(ConnectionLostError):
+            await task
+        assert trades.state is CLOSED
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("waits_for", ["the answer", "the renewal"])
+def test_a_broker_closed_while_a_stream_is_being_opened_ends_the_opening(waits_for: str) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = silence if waits_for == "the answer" else refuse(401)
+        stage.oauth.delay_s = 3
+        trades, task = await opening(stage)
+        await stage.broker.asked()
+        await settle()
+        await stage.client.close()
+        with pytest.raises(ClosedError):
+            await task
+        assert trades.state is CLOSED
+
+    run(scenario)
+
+
+# --- the connection -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["cut", "closed", "broken"])
+def test_a_lost_connection_ends_every_stream_after_what_was_received(how: str) -> None:
+    async def scenario(stage: Stage) -> None:
+        streams = [stage.client.trades("TEST"), stage.client.book("TEST")]
+        for stream in streams:
+            await stream.open()
+        trades, books = streams
+        waiting = asyncio.create_task(anext(books))
+        stage.broker.reply = silence
+        pending, task = await opening(stage)
+        await stage.broker.asked(3)
+        guid = stage.broker.subscribed[0]
+        stage.broker.send(data(guid, trade(1)), data(guid, trade(2)))
+        await settle()
+        if how == "cut":
+            stage.network.cut()
+        elif how == "closed":
+            stage.broker.peer.transport.close(1013, "too slow")
+        else:
+            stage.broker.peer.transport.send_frame(0, b"", fin=True)
+        for waiter in (waiting, task):
+            with pytest.raises(ConnectionLostError) as caught:
+                await waiter
+        error = caught.value
+        expected = {
+            "cut": (1006, ""),
+            "closed": (1013, "too slow"),
+            "broken": (1002, "the broker broke the protocol: nothing to continue"),
+        }
+        assert (error.code, error.reason) == expected[how]
+        assert error.retriable
+        assert [record.id for record in await anext(trades.batches())] == [1, 2]
+        for _ in range(2):
+            with pytest.raises(ConnectionLostError):
+                await anext(trades)
+        assert {stream.state for stream in (trades, books, pending)} == {CLOSED}
+        await trades.close()
+        # A new stream is refused at once, and loudly.
+        later = stage.client.trades("TEST")
+        with pytest.raises(ConnectionLostError):
+            await later.open()
+        assert later.state is CLOSED
+
+    run(scenario)
+
+
+def test_each_stream_gets_an_error_of_its_own() -> None:
+    async def scenario(stage: Stage) -> None:
+        streams = [await stage.client.trades("TEST").open() for _ in range(2)]
+        stage.network.cut()
+        await settle()
+        errors = await asyncio.gather(*(anext(stream) for stream in streams), return_exceptions=True)
+        assert [type(error) for error in errors] == [ConnectionLostError] * 2
+        assert errors[0] is not errors[1]
+
+    run(scenario)
+
+
+def test_a_connection_that_ends_during_a_renewal_ends_the_opening() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = refuse(401)
+        stage.oauth.delay_s = 3
+        _, task = await opening(stage)
+        await stage.broker.asked()
+        await settle()
+        stage.network.cut()
+        with pytest.raises(ConnectionLostError):
+            await task
+        assert len(stage.broker.requests) == 1
+
+    run(scenario)
+
+
+def test_a_broker_that_cannot_be_reached_is_a_connect_error_and_nothing_is_left() -> None:
+    async def main() -> None:
+        for status, text in ((None, "connection refused"), (503, "connection refused")):
+            stage = Stage()
+            stage.broker.address.refuse(status)
+            with pytest.raises(ConnectError, match=r"cannot connect to wss://broker\.test/ws") as caught:
+                await stage.client.start()
+            assert text in caught.value.reason
+            assert SECRET not in told(caught.value)
+            await stage.client.close()
+
+    run_virtual(main)
+
+
+def test_a_handshake_without_an_answer_times_out() -> None:
+    async def main() -> None:
+        stage = Stage()
+        stage.broker.address.swallow()
+        began = now()
+        with pytest.raises(ConnectError, match="no answer within 10 s"):
+            await stage.client.start()
+        assert now() - began == pytest.approx(CONNECT_TIMEOUT_S, abs=0.01)
+        await stage.client.close()
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("at_s", [0.0, 0.0005, 0.0015, 0.0025, 0.0035, 0.005])
+def test_a_start_cancelled_anywhere_leaves_nothing(at_s: float) -> None:
+    async def main() -> None:
+        stage = Stage()
+        starting = asyncio.create_task(stage.client.start())
+        await asyncio.sleep(at_s)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await stage.client.close()
+        await asyncio.sleep(5)
+        assert stage.network.connections == ()
+
+    run_virtual(main)
+
+
+def test_opening_before_the_start_is_refused() -> None:
+    async def main() -> None:
+        stage = Stage()
+        await stage.tokens.start()
+        trades = stage.client.trades("TEST")
+        with pytest.raises(ClosedError, match="not connected"):
+            await trades.open()
+        await stage.client.close()
+
+    run_virtual(main)
+
+
+# --- closing --------------------------------------------------------------------------------------------
+
+
+def test_close_with_open_streams_says_goodbye_and_ends_them_plainly() -> None:
+    async def scenario(stage: Stage) -> None:
+        trades = await stage.client.trades("TEST").open()
+        consuming = asyncio.create_task(ids_of(trades))
+        await settle()
+        await stage.client.close()
+        assert stage.broker.peer.end == (1000, "")
+        assert await consuming == []
+        assert trades.state is CLOSED
+        with pytest.raises(ClosedError, match="the broker was closed"):
+            await stage.client.trades("TEST").open()
+        await trades.close()
+
+    run(scenario)
+
+
+def test_a_peer_that_never_answers_the_close_frame_is_left_after_a_second() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.answers_close = False
+        began = now()
+        await stage.client.close()
+        assert now() - began == pytest.approx(CLOSE_TIMEOUT_S, abs=0.01)
+
+    run(scenario)
+
+
+def test_a_dead_line_does_not_hold_the_close_up() -> None:
+    async def scenario(stage: Stage) -> None:
+        (line,) = stage.network.connections
+        line.drop()
+        began = now()
+        await stage.client.close()
+        assert now() - began == pytest.approx(CLOSE_TIMEOUT_S, abs=0.01)
+        line.cut()
+
+    run(scenario)
+
+
+def test_close_twice_and_at_the_same_time() -> None:
+    async def scenario(stage: Stage) -> None:
+        await asyncio.gather(stage.client.close(), stage.client.close())
+        await stage.client.close()
+
+    run(scenario)
+
+
+def test_a_cancelled_close_leaves_no_connection() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.answers_close = False
+        closing = asyncio.create_task(stage.client.close())
+        await asyncio.sleep(0.1)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        await settle()
+        assert stage.network.connections == ()
+
+    run(scenario)
+
+
+def test_close_after_a_loss_returns_at_once() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.network.cut()
+        await settle()
+        began = now()
+        await stage.client.close()
+        assert now() == began
+
+    run(scenario)
+
+
+# --- limits ---------------------------------------------------------------------------------------------
+
+
+def test_one_stream_too_many_is_refused_locally_and_may_be_opened_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(stage: Stage) -> None:
+        streams = [stage.client.trades("TEST") for _ in range(5_000)]
+        async with asyncio.TaskGroup() as tasks:
+            for stream in streams:
+                tasks.create_task(stream.open())
+        extra = stage.client.trades("TEST")
+        with pytest.raises(LimitError, match="subscriptions a connection: 5001 asked for, the limit is 5000"):
+            await extra.open()
+        assert len(stage.broker.requests) == 5_000
+        assert extra.state is NEW
+        await streams[0].close()
+        await extra.open()
+        assert extra.state is ACTIVE
+
+    assert supervisor_module.SUBSCRIPTIONS_PER_CONNECTION_MAX == 5_000
+    run(scenario)
+
+
+def test_requests_and_subscriptions_show_no_token() -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.client.trades("TEST") as trades:
+            assert SECRET not in repr(trades) + repr(trades.request) + repr(vars(trades))
+
+    run(scenario)
