@@ -69,6 +69,8 @@ def find_broker(
     Raises:
         ConfigurationError: It is not clear where to connect to, or as whom.
     """
+    if url is not None and endpoints is not None:
+        raise ConfigurationError("pass url or endpoints, not both")
     url = url or os.environ.get(URL_VARIABLE) or None
     refresh_token = refresh_token or os.environ.get(TOKEN_VARIABLE) or None
     if endpoints is None and url is not None:
@@ -85,9 +87,15 @@ def _local(endpoints: Endpoints | None, refresh_token: str | None) -> tuple[Endp
     """Complete what was given with what the systems on this machine say."""
     systems = [(Endpoints.from_base(system.url), system.refresh_token) for system in running_systems()]
     if endpoints is not None:
-        systems = [system for system in systems if system[0] == endpoints]
-        if not systems:
-            raise ConfigurationError(f"no refresh token: pass refresh_token or set {TOKEN_VARIABLE}")
+        wanted = _loopback(endpoints)
+        systems_there = [system for system in systems if _loopback(system[0]) == wanted]
+        if not systems_there:
+            known = ", ".join(found.http for found, _ in systems)
+            hint = f" ({known} runs on this machine)" if known else ""
+            raise ConfigurationError(
+                f"no refresh token for {endpoints.http}: pass refresh_token or set {TOKEN_VARIABLE}{hint}"
+            )
+        systems = systems_there
     if not systems:
         raise ConfigurationError(
             f"no broker: pass url, set {URL_VARIABLE}, or start a local system with `tapewire up`"
@@ -97,6 +105,14 @@ def _local(endpoints: Endpoints | None, refresh_token: str | None) -> tuple[Endp
         raise ConfigurationError(f"several systems run on this machine ({names}): set {URL_VARIABLE}")
     found, token = systems[0]
     return found, refresh_token or token
+
+
+def _loopback(endpoints: Endpoints) -> str:
+    """Return an address by which systems on this machine compare: its names for itself are one."""
+    for name in ("//localhost:", "//0.0.0.0:", "//[::1]:", "//[::]:"):
+        if name in endpoints.http:
+            return endpoints.http.replace(name, "//127.0.0.1:")
+    return endpoints.http
 
 
 async def fetch_token(url: str | None = None, *, refresh_token: str | None = None) -> str:

@@ -7,8 +7,9 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
+from tapewire import __version__
 from tapewire.cli.program import fail, run_program, until_stopped
 
 try:
@@ -29,6 +30,23 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"tapewire {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version),
+    ] = False,
+) -> None:
+    """The ALOR Broker WebSocket API, both ends of the wire. Not affiliated with ALOR."""
+
 
 Url = Annotated[
     Optional[str],  # noqa: UP045  (read by typer at run time)
@@ -67,8 +85,8 @@ def up(
 ) -> None:
     """Run a trading system on this machine. The first line says where it is, as JSON."""
 
-    async def serve(system: object) -> None:
-        await system.wait()  # type: ignore[attr-defined]
+    async def serve(system: Any) -> None:
+        await system.wait()
 
     _run_system(serve, host, port, data, seed, symbols, events_per_second)
 
@@ -83,9 +101,13 @@ def run(
     events_per_second: EventsPerSecond = DEFAULT_EVENTS_PER_SECOND,
 ) -> None:
     """Run a trading system and watch a few instruments of it through the client."""
-    from tapewire.cli.run import run_system
 
-    _run_system(run_system, host, port, data, seed, symbols, events_per_second)
+    async def show(system: Any) -> None:
+        from tapewire.cli.run import run_system  # needs the server extra, which is looked for before this runs
+
+        await run_system(system)
+
+    _run_system(show, host, port, data, seed, symbols, events_per_second)
 
 
 @app.command()

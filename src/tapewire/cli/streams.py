@@ -40,6 +40,10 @@ class StreamName(msgspec.Struct, frozen=True):
         """
         kind, colon, rest = text.partition(":")
         symbol, _, board = rest.partition("@")
+        if ":" in symbol:
+            raise ValueError(
+                f"{text!r}: a board is written behind an @, like {kind}:{symbol.replace(':', '@', 1)}"
+            )
         if not colon or not symbol or kind.lower() not in _KINDS:
             raise ValueError(f"{text!r} is not like {', '.join(f'{kind}:SBER' for kind in _KINDS)}")
         return cls(kind.lower(), symbol, board)

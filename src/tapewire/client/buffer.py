@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -49,13 +50,14 @@ class Buffer:
     ``end`` closes it; what is inside is still delivered, then the error (or a plain end) comes.
     """
 
-    def __init__(self, policy: BufferPolicy, stream: str) -> None:
+    def __init__(self, policy: BufferPolicy, stream: str, on_overflow: Callable[[], None] = lambda: None) -> None:
         self.policy = policy
         #: The stream's name, for people.
         self.stream = stream
         size = 1 if isinstance(policy, Conflate) else policy.size
         self._size = size
         self._fails = isinstance(policy, Fail)
+        self._on_overflow = on_overflow
         self._messages: deque[bytes] = deque(maxlen=size)
         self._waiter: asyncio.Future[None] | None = None
         #: Whether the waiter has still to be told: once for all the messages of a burst.
@@ -86,6 +88,7 @@ class Buffer:
             self.dropped += 1
             if self._fails:
                 self.has_overflowed = self._is_shut = True
+                self._on_overflow()
                 return
         messages.append(message)
         if self._must_wake:

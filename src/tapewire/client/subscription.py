@@ -21,7 +21,7 @@ R = TypeVar("R", bound=Record)
 
 log = logging.getLogger("tapewire.client")
 
-#: Largest batch: the decoded books of a long burst leave the processor's cache (measured: a fifth slower).
+#: Largest batch: decoded books of a long burst leave the processor's cache (measured: at least a fifth slower).
 BATCH_RECORDS_MAX = 64
 
 
@@ -54,7 +54,7 @@ class Subscription(Generic[R]):
         self._decode = codec.decode_message
         #: What is asked for; guid and token are the connection's business.
         self.request = request
-        self.buffer = Buffer(policy, name)
+        self.buffer = Buffer(policy, name, self._overflowed)
         #: Messages of this stream that could not be read. They are not delivered.
         self.malformed = 0
         self._state = SubscriptionState.NEW
@@ -164,6 +164,12 @@ class Subscription(Generic[R]):
             if records:
                 return records
         raise StopAsyncIteration
+
+    def _overflowed(self) -> None:
+        # Called by the reader. The broker need not send what nobody will get; what came before is delivered.
+        if self._state is SubscriptionState.ACTIVE:
+            self._owner.release(self)  # type: ignore[arg-type]
+            self.moved(SubscriptionState.CLOSED)
 
     def _read_all(self, messages: list[bytes]) -> list[R]:
         try:

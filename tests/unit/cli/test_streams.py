@@ -18,7 +18,6 @@ from tapewire.protocol.words import Format
         ("trades:LKOH@TQBR", StreamName("trades", "LKOH", "TQBR"), "trades:LKOH@TQBR"),
         ("trades:LKOH@", StreamName("trades", "LKOH"), "trades:LKOH"),
         ("book:CNYRUB_TOM", StreamName("book", "CNYRUB_TOM"), "book:CNYRUB_TOM"),
-        ("book:A:B", StreamName("book", "A:B"), "book:A:B"),
     ],
 )
 def test_a_name_is_read_and_shown(text: str, name: StreamName, shown: str) -> None:
