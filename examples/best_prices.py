@@ -4,7 +4,6 @@ Start a system first (``tapewire up``), then: python examples/best_prices.py [SY
 """
 
 import asyncio
-import contextlib
 import sys
 
 import tapewire
@@ -23,5 +22,9 @@ async def main(symbol: str) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "SBER"))
+    except KeyboardInterrupt:
+        pass
+    except tapewire.TapewireError as error:
+        sys.exit(str(error))

@@ -38,4 +38,7 @@ async def main(symbols: list[str]) -> None:
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main(sys.argv[1:] or ["SBER", "GAZP", "LKOH"]))
+        try:
+            asyncio.run(main(sys.argv[1:] or ["SBER", "GAZP", "LKOH"]))
+        except* tapewire.TapewireError as errors:
+            sys.exit(str(errors.exceptions[0]))

@@ -33,6 +33,7 @@ from tapewire.protocol.requests import (
     SubscribeTrades,
     Unsubscribe,
     read_request,
+    stream_of,
     topic_of,
     window_ms,
 )
@@ -137,7 +138,9 @@ class DataSession:
         try:
             feed = self._feed(key)
         except UnknownTopicError as error:
-            raise BadRequestError(guid, ResultCode.NOT_FOUND, str(error)) from error
+            # The instrument is there, so it is the kind of stream that the venue does not have.
+            text = f"{stream_of(request).opcode} is not served by this version"
+            raise BadRequestError(guid, ResultCode.NOT_SERVED, text) from error
         # What happens in a portfolio never waits for other sessions to write with.
         mark = partial(self._mark, topic.kind.of_portfolio)
         subscription = Subscription(request, feed, self._outbox, mark)

@@ -369,6 +369,19 @@ def test_writes_wait_until_the_socket_has_taken_the_last_one_and_are_bounded() -
 
 
 def test_a_past_of_nothing_writes_nothing() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.connection.connected(bench.wire)
+        outlet = Outlet(b"")
+        bench.connection.outbox.hold(outlet)
+        bench.connection.outbox.put_past(outlet, ())
+        bench.connection.flush()  # the wire refuses to send nothing
+        assert not bench.connection.outbox
+
+    run_virtual(main)
+
+
+def test_live_trades_follow_a_past_of_nothing() -> None:
     async def scenario(world: World) -> None:
         peer = await world.connect()
         assert await peer.asked(TRADES, "t", depth=10) == 200

@@ -285,6 +285,7 @@ def test_a_removed_subscriber_gets_nothing_more() -> None:
         hall.bid(2)
         feed.remove(gone)
         feed.remove(gone)
+        assert list(feed._joined) == [stays]
         await asyncio.sleep(1)
         assert (gone.bids(), stays.bids()) == ([], [2])
 

@@ -282,6 +282,7 @@ def test_the_5001st_subscription_is_refused_and_the_others_live_on() -> None:
         peer.subscribe(QUOTE, "one too many")
         assert (await peer.answer("one too many"))["httpCode"] == 429
         assert all(answer["httpCode"] == 200 for answer in peer.answers())
+        peer.messages.clear()
         assert await peer.asked(QUOTE, "g7", frequency=1000) == 200  # replacing is no new one
         world.venue.set_quote(SBER, 300)
         await asyncio.sleep(SETTLED_S)
@@ -433,7 +434,7 @@ def test_no_board_an_empty_one_and_the_primary_one_are_the_same(board: str | Non
 
 
 @pytest.mark.parametrize("kind", list(TopicKind))
-def test_a_kind_that_the_venue_does_not_serve_is_not_found(
+def test_a_kind_that_the_venue_does_not_serve_is_said_to_be_so(
     kind: TopicKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def open_nothing(*_: object) -> None:
@@ -444,7 +445,7 @@ def test_a_kind_that_the_venue_does_not_serve_is_not_found(
         peer = await world.connect()
         fields = {"exchange": "MOEX", "code": "SBER", "portfolio": "D1", "tf": "60", "from": 1}
         answers = [await peer.ask(STREAMS[kind].opcode, f"g{number}", **fields) for number in range(3)]
-        assert answers == [404] * 3
+        assert answers == [501] * 3
         assert world.gateway.hub.topics == 0
 
     run(scenario)
@@ -569,10 +570,33 @@ def test_a_past_that_cannot_be_read_ends_its_subscription_and_says_so(
         await asyncio.sleep(SETTLED_S)
         assert peer.data("t") == []
         assert len(peer.data("without past")) == 2
+        [connection] = world.gateway.connections
+        assert (connection.outbox.count, connection.outbox.pasts) == (0, 0)
+        assert connection._handler.subscriptions == 1  # type: ignore[attr-defined]
         assert await peer.ask("unsubscribe", "t") == 200
 
     run(scenario)
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("how", ["unsubscribed", "replaced", "cut"])
+def test_a_past_that_nobody_wants_any_more_is_not_read_on(how: str) -> None:
+    async def scenario(world: World) -> None:
+        peer = await world.connect()
+        world.venue.page_delays_s = (5.0, 0.0)
+        assert await peer.asked(TRADES, "t", depth=5) == 200
+        assert len(world.gateway._tasks) == 1
+        match how:
+            case "unsubscribed":
+                peer.send("unsubscribe", "t")
+            case "replaced":
+                peer.subscribe(TRADES, "t")
+            case "cut":
+                world.network.cut()
+        await asyncio.sleep(0.1)
+        assert world.gateway._tasks == set()
+
+    run(scenario)
 
 
 def test_a_past_that_fails_after_its_end_is_nobodys_business(monkeypatch: pytest.MonkeyPatch) -> None:

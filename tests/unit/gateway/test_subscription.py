@@ -1,0 +1,119 @@
+"""One subscription between its feed and its outbox."""
+
+from __future__ import annotations
+
+from tapewire.gateway.feeds import EventFeed, FeedKey
+from tapewire.gateway.outbox import Outbox
+from tapewire.gateway.subscription import Subscription
+from tapewire.model import Exchange, Side, StreamPosition, Topic, TopicKind, Trade
+from tapewire.ports import TradesPage
+from tapewire.protocol.requests import SubscribeTrades
+from tapewire.protocol.words import Format
+
+TAPE = Topic(TopicKind.TRADES, "MOEX", "SBER", "TQBR")
+ALL = 1 << 30
+
+
+def trade(number: int) -> Trade:
+    return Trade(
+        id=number,
+        symbol="SBER",
+        board="TQBR",
+        quantity=1,
+        price=1.0,
+        time_ms=1,
+        open_interest=None,
+        existing=False,
+        side=Side.BUY,
+    )
+
+
+class Desk:
+    """A subscription whose records are written as their numbers."""
+
+    def __init__(self, messages_max: int = 100) -> None:
+        self.marks = 0
+        self.outbox = Outbox(lambda: None, messages_max=messages_max)
+        request = SubscribeTrades(guid="g", exchange=Exchange.MOEX, code="SBER")
+        self.subscription = Subscription(request, EventFeed(FeedKey(TAPE, Format.SIMPLE)), self.outbox, self.mark)
+
+    def mark(self) -> None:
+        self.marks += 1
+
+    def live(self, number: int, *, epoch: str = "one", sequence: int | None = None) -> None:
+        position = StreamPosition(epoch, number if sequence is None else sequence)
+        self.subscription.deliver_event(position, trade(number), self.write(trade(number)))
+
+    def begin(self, *numbers: int, reached: StreamPosition) -> None:
+        page = TradesPage(reached, [trade(number) for number in numbers])
+        self.subscription.begin(page, self.write)
+
+    def write(self, record: object) -> bytes:
+        assert isinstance(record, Trade)
+        return b"%d" % record.id
+
+    def sent(self) -> list[int]:
+        return [int(message.partition(b",")[0]) for message in self.outbox.take(ALL)]
+
+
+def test_events_go_straight_to_the_outbox_and_mark_it() -> None:
+    desk = Desk()
+    desk.live(1)
+    desk.live(2)
+    assert (desk.marks, desk.sent()) == (2, [1, 2])
+
+
+def test_while_the_past_is_read_nothing_is_marked_and_everything_counts() -> None:
+    desk = Desk()
+    desk.subscription.hold()
+    for number in (4, 5, 6):
+        desk.live(number)
+    assert (desk.marks, desk.outbox.count) == (0, 3)
+    desk.begin(2, 3, 4, reached=StreamPosition("one", 4))
+    assert (desk.marks, desk.sent()) == (1, [2, 3, 4, 5, 6])
+    desk.live(7)
+    assert (desk.marks, desk.sent()) == (2, [7])
+
+
+def test_a_page_of_a_later_epoch_holds_what_came_before_it() -> None:
+    desk = Desk()
+    desk.subscription.hold()
+    for number in (4, 5):
+        desk.live(number)
+    desk.live(6, epoch="two", sequence=1)
+    desk.live(7, epoch="two", sequence=2)
+    desk.begin(3, 4, 5, 6, reached=StreamPosition("two", 1))
+    assert desk.sent() == [3, 4, 5, 6, 7]
+
+
+def test_a_page_of_an_earlier_epoch_holds_nothing_of_the_later_one() -> None:
+    desk = Desk()
+    desk.subscription.hold()
+    desk.live(4, epoch="two", sequence=1)
+    desk.live(5, epoch="two", sequence=2)
+    desk.begin(1, 2, 3, reached=StreamPosition("one", 3))
+    assert desk.sent() == [1, 2, 3, 4, 5]
+
+
+def test_an_empty_page_of_another_epoch_loses_nothing() -> None:
+    desk = Desk()
+    desk.subscription.hold()
+    desk.live(1)
+    desk.begin(reached=StreamPosition("two", 0))
+    assert desk.sent() == [1]
+
+
+def test_a_session_that_is_being_cut_remembers_nothing_more() -> None:
+    desk = Desk(messages_max=10)
+    desk.subscription.hold()
+    for number in range(1000):
+        desk.live(number)
+    waiting = desk.subscription._joining
+    assert waiting is not None
+    assert len(waiting) <= 11
+    desk.begin(1, 2, reached=StreamPosition("one", 2))
+    assert desk.sent() == []
+
+
+def test_the_tail_names_the_guid() -> None:
+    assert Desk().subscription.tail == b',"guid":"g"}'
