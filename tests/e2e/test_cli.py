@@ -414,7 +414,10 @@ def test_the_environment_says_where_and_as_whom(at_desk: Desks) -> None:
             assert (ended.status, len(ended.lines), ended.err) == (0, 1, ""), environment
         ended = await desk.run("token", TAPEWIRE_URL=where, XDG_RUNTIME_DIR=nowhere)
         assert (ended.status, ended.lines) == (1, [])
-        assert ended.err == f"tapewire: no refresh token for {where}: pass refresh_token or set TAPEWIRE_REFRESH_TOKEN\n"
+        assert (
+            ended.err
+            == f"tapewire: no refresh token for {where}: pass refresh_token or set TAPEWIRE_REFRESH_TOKEN\n"
+        )
 
     at_desk(scenario)
 
