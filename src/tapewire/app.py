@@ -13,14 +13,16 @@ from typing import Any, Self
 import msgspec
 
 from tapewire.adapters.clock import SystemClock
-from tapewire.adapters.data_folder import VERSION, DataFolder, Identity
+from tapewire.adapters.data_folder import VERSION, DataFolder, DataFolderError, Identity
 from tapewire.adapters.http_server import HttpServer, open_listener
 from tapewire.adapters.running_systems import RunningSystem, announced
+from tapewire.adapters.sqlite_archive import SqliteArchive
 from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.outbox import OutboxMode
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
 from tapewire.market.catalogue import catalogue
 from tapewire.market.market import Market
+from tapewire.ports import ArchiveError
 from tapewire.venues.embedded import EmbeddedVenue
 
 __all__ = ["DEFAULT_PORT", "Settings", "System"]
@@ -116,7 +118,9 @@ class System:
         shown = f"[{host}]" if ":" in host else host
         self._url = f"http://{shown}:{port}"
 
-        venue = EmbeddedVenue(market, clock=clock)
+        venue = EmbeddedVenue(market, clock=clock, archive=self._archive())
+        await venue.start()
+        self._cleanup.push_async_callback(venue.stop)
         users = [_demo_user(identity.refresh_token, self.portfolios)]
         tokens = TokenAuthority(identity.signing_key.encode(), users, clock)
         gateway = Gateway(venue, venue, tokens, clock, mode=settings.outbox_mode)
@@ -136,6 +140,17 @@ class System:
         folder.open()
         self._cleanup.callback(folder.close)
         return folder.identity(new)
+
+    def _archive(self) -> SqliteArchive | None:
+        """Return what keeps the market's past; None without a data folder, which ``_identity`` has opened."""
+        if self.settings.data is None:
+            return None
+        try:
+            archive = SqliteArchive(self.settings.data / "market.db")
+        except ArchiveError as error:
+            raise DataFolderError(str(error)) from error
+        self._cleanup.callback(archive.close)
+        return archive
 
     async def _stop_trading(self) -> None:
         assert self._trading is not None

@@ -10,6 +10,8 @@ port                      live                            simulated
 ``FeedSource``,           ``venues.embedded``             ``simulation.venue`` (scripted)
 ``CommandSink``, ``Query``
 ``JournalFile``           ``adapters.journal_file``       ``simulation.disk`` (drops what is unsynced)
+``Archive``               ``adapters.sqlite_archive``,    ``simulation.archive`` (drops what is unsynced)
+                          ``venues.memory_archive``
 ========================  ==============================  ===========================================
 
 All callbacks run in the event loop's thread and must not block. Timers belong to the running loop
@@ -21,9 +23,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from tapewire.model import Command, Instrument, Outcome, Record, StreamPosition, Topic, Trade
+import msgspec
+
+from tapewire.model import Bar, Command, Instrument, Outcome, Record, Side, StreamPosition, Topic, Trade
 
 __all__ = [
+    "Archive",
+    "ArchiveBatch",
+    "ArchiveError",
+    "ArchivedTrade",
+    "BarNeighbours",
+    "BarsPage",
     "Clock",
     "CommandSink",
     "ConnectError",
@@ -33,10 +43,13 @@ __all__ = [
     "FrameListener",
     "HttpAnswer",
     "HttpClient",
+    "InstrumentKey",
     "JournalError",
     "JournalFile",
     "Query",
     "Snapshot",
+    "TradesFilter",
+    "TradesFound",
     "TradesPage",
     "Transport",
     "UnknownTopicError",
@@ -170,6 +183,52 @@ class TradesPage(NamedTuple):
     trades: Sequence[Trade]
 
 
+class BarsPage(NamedTuple):
+    """Bars, oldest first, and where their stream stood: final bars up to ``position`` are in the page.
+
+    The newest bar may be unfinished; a later state of it, or its final form, has a later position.
+    """
+
+    position: StreamPosition
+    bars: Sequence[Bar]
+
+
+class BarNeighbours(NamedTuple):
+    """Openings (Unix s) of the bars next to a range; None where there is none."""
+
+    previous_s: int | None
+    next_s: int | None
+
+
+class TradesFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which trades are wanted. All bounds are inclusive; None bounds nothing."""
+
+    #: Unix s UTC; a trade belongs to the second it happened in.
+    since_s: int | None = None
+    until_s: int | None = None
+    from_id: int | None = None
+    to_id: int | None = None
+    #: Lots.
+    quantity_min: int | None = None
+    quantity_max: int | None = None
+    price_min: float | None = None
+    price_max: float | None = None
+    #: Of the aggressor.
+    side: Side | None = None
+    #: Newest first instead of oldest first.
+    descending: bool = False
+    #: Of those that match, in the order asked for: so many are passed over, then so many returned.
+    offset: int = 0
+    limit: int = 5_000
+
+
+class TradesFound(NamedTuple):
+    """The trades that were asked for and how many match in all."""
+
+    total: int
+    trades: Sequence[Trade]
+
+
 class FeedSink(Protocol):
     """What a source tells the subscriber of its topics, in the order of the stream."""
 
@@ -177,11 +236,17 @@ class FeedSink(Protocol):
         """The state of a topic of a state kind is new; ``FeedSource.current`` has it."""
 
     def happened(self, topic: Topic, position: StreamPosition, record: Record) -> None:
-        """One more record of a topic of an event kind."""
+        """One more record of a topic of an event kind, or the final form of a bar: no state may replace it."""
 
 
 class FeedSource(Protocol):
-    """The streams of a venue. State is pulled when somebody's window ends, events are pushed."""
+    """The streams of a venue. State is pulled when somebody's window ends, events are pushed.
+
+    A bar topic does both: each bar that has become final ``happened``, and for the one that still runs the
+    topic has ``changed``. Positions of bars grow with the bar's content: equal positions, equal bars. An
+    instrument topic is one of events: partial ``InstrumentUpdate`` records, to be merged over
+    ``Query.instrument_state``.
+    """
 
     def open(self, topic: Topic, sink: FeedSink) -> None:
         """Begin to tell ``sink`` about ``topic``.
@@ -216,6 +281,34 @@ class Query(Protocol):
     async def recent_trades(self, topic: Topic, limit: int) -> TradesPage:
         """Return the last ``limit`` trades of an instrument and the position they reach up to."""
 
+    async def bars(self, topic: Topic, since_s: int, until_s: int, limit: int) -> BarsPage:
+        """Return the bars that open from ``since_s`` to ``until_s`` (Unix s, inclusive), oldest first.
+
+        At most ``limit`` of them: the newest ones. Intervals without trades have no bar.
+
+        Raises:
+            UnknownTopicError: No such instrument, not a bar topic, or an interval that does not exist.
+        """
+
+    async def bar_neighbours(self, topic: Topic, since_s: int, until_s: int) -> BarNeighbours:
+        """Return the openings of the last bar before and of the first bar behind a range of openings."""
+
+    async def instrument_state(self, topic: Topic) -> Snapshot:
+        """Return the full ``InstrumentUpdate`` of an instrument topic and the position it reaches up to.
+
+        Raises:
+            UnknownTopicError: No such instrument, or not an instrument topic.
+        """
+
+    async def state(self, topic: Topic) -> Snapshot | None:
+        """Return the state of a topic of a state kind, open or not; None while it is not known."""
+
+    async def trades(self, topic: Topic, wanted: TradesFilter) -> TradesFound:
+        """Return the kept trades of an instrument that match, marked as existing."""
+
+    def session_start_s(self) -> int:
+        """Return when the trading day began that trades and figures of now belong to, Unix s UTC."""
+
 
 # --- the disk -------------------------------------------------------------------------------------------
 
@@ -246,3 +339,90 @@ class JournalFile(Protocol):
 
     def close(self) -> None:
         """Release the file."""
+
+
+class ArchiveError(Exception):
+    """The archive cannot be opened, read or written; the text says why and names the file."""
+
+
+#: Exchange, symbol, board: ``Instrument.key``.
+InstrumentKey = tuple[str, str, str]
+
+
+class ArchivedTrade(NamedTuple):
+    """A trade as it is kept: what the venue needs to make its record again."""
+
+    id: int
+    #: Event time, UTC ns.
+    at_ns: int
+    price: float
+    #: Lots.
+    quantity: int
+    #: Of the aggressor.
+    side: Side
+    open_interest: int
+
+
+class ArchiveBatch(NamedTuple):
+    """What is kept together: final bars with their interval (s), and trades, oldest first."""
+
+    bars: Sequence[tuple[InstrumentKey, int, Bar]]
+    trades: Sequence[tuple[InstrumentKey, ArchivedTrade]]
+
+
+class Archive(Protocol):
+    """A venue's own bars and trades across its restarts. No call blocks the loop.
+
+    Bars are keyed by instrument, interval and opening, trades by their id; ids grow over all instruments.
+    How much is kept is the implementation's, stated bound: the oldest go first, bars of a day never.
+    """
+
+    async def began_at_s(self, now_s: int) -> int:
+        """Return the first moment of the archive, Unix s: in a new one ``now_s``, and from then on the same.
+
+        Raises:
+            ArchiveError: It cannot be read or written.
+        """
+
+    async def append(self, batch: ArchiveBatch) -> None:
+        """Keep a batch; on return it is durable, after an error nothing of it is kept.
+
+        What is there already under the same key is replaced by the new one.
+
+        Raises:
+            ArchiveError: It could not be kept.
+        """
+
+    async def bars(
+        self, key: InstrumentKey, interval_s: int, since_s: int, until_s: int, limit: int
+    ) -> Sequence[Bar]:
+        """Return the bars that open from ``since_s`` to ``until_s``, inclusive: the newest, oldest first.
+
+        Raises:
+            ArchiveError: It cannot be read.
+        """
+
+    async def trades(
+        self, key: InstrumentKey, since_ns: int, before_id: int, limit: int
+    ) -> Sequence[ArchivedTrade]:
+        """Return the newest trades since a moment with ids below ``before_id``, oldest first.
+
+        Raises:
+            ArchiveError: It cannot be read.
+        """
+
+    async def find_trades(
+        self, key: InstrumentKey, wanted: TradesFilter, before_id: int
+    ) -> tuple[int, Sequence[ArchivedTrade]]:
+        """Return how many trades with ids below ``before_id`` match, and those that are wanted of them.
+
+        Raises:
+            ArchiveError: It cannot be read.
+        """
+
+    async def last_trade_id(self) -> int | None:
+        """Return the largest id of all trades that were ever kept; None: there was none.
+
+        Raises:
+            ArchiveError: It cannot be read.
+        """

@@ -25,6 +25,8 @@ class Expected:
     is_held: bool = False
     #: Events behind the past, and events and states in the queue.
     behind: list[bytes] = field(default_factory=list)
+    #: The state that comes behind all of that.
+    newest: bytes | None = None
 
 
 class Model:
@@ -59,7 +61,7 @@ class Model:
         self.queue.clear()
         self.order_of_pasts.clear()
         for each in self.expected:
-            each.past, each.is_held, each.behind = None, False, []
+            each.past, each.is_held, each.behind, each.newest = None, False, [], None
 
     def event(self, who: int, text: bytes) -> None:
         each = self.expected[who]
@@ -70,12 +72,29 @@ class Model:
         self.check_bound()
 
     def state(self, who: int, text: bytes) -> None:
+        each = self.expected[who]
+        if each.is_held or each.past is not None:
+            if self.is_strict:
+                self.event(who, text)
+            else:
+                each.newest = text
+            return
         for place, (owner, _, is_state) in enumerate(self.queue):
             if owner == who and is_state and not self.is_strict:
                 self.queue[place] = (who, text, True)
                 return
         self.queue.append((who, text, True))
         self.check_bound()
+
+    def final(self, who: int, text: bytes) -> None:
+        self.expected[who].newest = None
+        for place, (owner, _, is_state) in enumerate(self.queue):
+            if owner == who and is_state and not self.is_strict and self.expected[who].past is None:
+                if not self.expected[who].is_held:
+                    self.queue[place] = (who, text, False)
+                    self.check_bound()
+                    return
+        self.event(who, text)
 
     def drop(self, who: int) -> None:
         self.queue = [entry for entry in self.queue if entry[0] != who]
@@ -96,7 +115,10 @@ class Model:
                 return each.past.pop(0) + each.outlet.tail
             self.order_of_pasts.pop(0)
             self.queue = [(who, text, False) for text in each.behind]
-            each.past, each.behind = None, []
+            newest = each.newest
+            each.past, each.behind, each.newest = None, [], None
+            if newest is not None:
+                self.state(who, newest)
 
 
 subscriptions = st.integers(0, SUBSCRIPTIONS - 1)
@@ -145,6 +167,13 @@ class OutboxMachine(RuleBasedStateMachine):
         self.outbox.put_state(self.outlet(who), text)
         if not self.model.is_closed:
             self.model.state(who, text)
+
+    @rule(who=subscriptions)
+    def final(self, who: int) -> None:
+        text = self.text()
+        self.outbox.put_final(self.outlet(who), text)
+        if not self.model.is_closed:
+            self.model.final(who, text)
 
     @rule(who=subscriptions)
     def hold(self, who: int) -> None:

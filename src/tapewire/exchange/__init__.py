@@ -1,7 +1,7 @@
 """The matching core: commands in, events out. Deterministic, without clock, I/O or randomness. Pure."""
 
 from tapewire.exchange.book import OrderBook
-from tapewire.exchange.command import Cancel, Command, Place
+from tapewire.exchange.command import Cancel, Command, Place, SetRules
 from tapewire.exchange.event import (
     CancelCause,
     CancelRejected,
@@ -9,6 +9,7 @@ from tapewire.exchange.event import (
     OrderAccepted,
     OrderCancelled,
     OrderRejected,
+    RulesSet,
     Traded,
 )
 from tapewire.exchange.exchange import FIRST_ORDER_ID, FIRST_TRADE_ID, RESTING_ORDERS_MAX, Exchange
@@ -33,6 +34,8 @@ __all__ = [
     "Place",
     "Refusal",
     "RestingOrder",
+    "RulesSet",
+    "SetRules",
     "Traded",
     "TradingCode",
 ]

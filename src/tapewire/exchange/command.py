@@ -6,7 +6,7 @@ import msgspec
 
 from tapewire.model import Side, TimeInForce
 
-__all__ = ["Cancel", "Command", "Place"]
+__all__ = ["Cancel", "Command", "Place", "SetRules"]
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -31,4 +31,14 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     order_id: int
 
 
-Command = Place | Cancel
+class SetRules(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Change what the orders of an instrument must keep to: the exchange's own command, when a day turns."""
+
+    instrument: int
+    #: The lowest and the highest price that an order may carry from now on.
+    price_band_ticks: tuple[int, int]
+    #: Whether orders are taken; cancellations always are.
+    is_open: bool
+
+
+Command = Place | Cancel | SetRules

@@ -11,6 +11,7 @@ command                events
                        order first), and ``OrderCancelled`` if a rest may not stay
 ``Cancel``, refused    ``CancelRejected``
 ``Cancel``, accepted   ``OrderCancelled``
+``SetRules``           ``RulesSet``, and ``OrderCancelled`` for each order that rests outside the new limits
 =====================  =================================================================
 """
 
@@ -30,6 +31,7 @@ __all__ = [
     "OrderAccepted",
     "OrderCancelled",
     "OrderRejected",
+    "RulesSet",
     "Traded",
 ]
 
@@ -45,6 +47,8 @@ class CancelCause(StrEnum):
     NOT_FILLABLE = "not fillable"
     #: Book-or-cancel, and the order would have traded at once.
     WOULD_TRADE = "would trade"
+    #: The price limits of a new day do not hold its price.
+    OUTSIDE_LIMITS = "outside the limits"
 
 
 class OrderAccepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -109,4 +113,13 @@ class CancelRejected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     at_ns: int
 
 
-Event = OrderAccepted | OrderRejected | Traded | OrderCancelled | CancelRejected
+class RulesSet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Other rules hold for an instrument from now on."""
+
+    instrument: int
+    price_band_ticks: tuple[int, int]
+    is_open: bool
+    at_ns: int
+
+
+Event = OrderAccepted | OrderRejected | Traded | OrderCancelled | CancelRejected | RulesSet

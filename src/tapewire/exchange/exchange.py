@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import blake2b
 
+import msgspec
+
 from tapewire.exchange.book import OrderBook
-from tapewire.exchange.command import Cancel, Command, Place
+from tapewire.exchange.command import Cancel, Command, Place, SetRules
 from tapewire.exchange.event import (
     CancelCause,
     CancelRejected,
@@ -19,6 +21,7 @@ from tapewire.exchange.event import (
     OrderAccepted,
     OrderCancelled,
     OrderRejected,
+    RulesSet,
     Traded,
 )
 from tapewire.exchange.order import RestingOrder
@@ -55,11 +58,17 @@ class Exchange:
             first_order_id: Given to the first order; later ones grow by one.
             first_trade_id: Given to the first trade; later ones grow by one.
         """
+        #: With the price limits that hold now.
         self.instruments = tuple(instruments)
+        self._is_open = [True] * len(self.instruments)
         self._books = tuple(OrderBook() for _ in self.instruments)
         self._resting: dict[int, RestingOrder] = {}
         self._next_order_id = first_order_id
         self._next_trade_id = first_trade_id
+
+    def skip_trade_ids(self, next_id: int) -> None:
+        """Give the next trade ``next_id`` or more: numbers up to it were given by an earlier exchange."""
+        self._next_trade_id = max(self._next_trade_id, next_id)
 
     def book(self, instrument: int) -> OrderBook:
         """Return the live book of the instrument at this position, for reading."""
@@ -89,6 +98,8 @@ class Exchange:
                     at_ns=at_ns,
                 )
             ]
+        if type(command) is SetRules:
+            return self._set_rules(command, at_ns)
         assert type(command) is Cancel
         return [self._cancel(command, at_ns)]
 
@@ -100,15 +111,57 @@ class Exchange:
         """
         digest = blake2b(f"{self._next_order_id} {self._next_trade_id}\n".encode(), digest_size=16)
         for position, book in enumerate(self._books):
+            rules = (self.instruments[position].price_band_ticks, self._is_open[position])
+            digest.update(f"{rules}\n".encode())
             for side in (Side.BUY, Side.SELL):
                 digest.update(f"{position} {side.value}\n".encode())
                 for order in book.orders(side):
                     digest.update(f"{order.id} {order.price_ticks} {order.lots} {order.account!r}\n".encode())
         return digest.hexdigest()
 
+    def _set_rules(self, rules: SetRules, at_ns: int) -> list[Event]:
+        position = rules.instrument
+        low, high = rules.price_band_ticks
+        listed = list(self.instruments)
+        listed[position] = msgspec.structs.replace(listed[position], price_band_ticks=rules.price_band_ticks)
+        self.instruments = tuple(listed)
+        self._is_open[position] = rules.is_open
+        events: list[Event] = [
+            RulesSet(
+                instrument=position,
+                price_band_ticks=rules.price_band_ticks,
+                is_open=rules.is_open,
+                at_ns=at_ns,
+            )
+        ]
+        # Nothing may rest outside the limits: a market order is one with the limit at their edge.
+        book = self._books[position]
+        outside = [
+            order
+            for side in (Side.BUY, Side.SELL)
+            for order in book.orders(side)
+            if not low <= order.price_ticks <= high
+        ]
+        for order in outside:
+            del self._resting[order.id]
+            book.withdraw(order)
+            events.append(
+                OrderCancelled(
+                    order_id=order.id,
+                    account=order.account,
+                    instrument=position,
+                    remaining_lots=order.lots,
+                    cause=CancelCause.OUTSIDE_LIMITS,
+                    at_ns=at_ns,
+                )
+            )
+        return events
+
     def _place_refusal(self, place: Place) -> Refusal | None:
         if not 0 <= place.instrument < len(self.instruments):
             return Refusal(TradingCode.OPERATION_NOT_SUPPORTED, "the exchange has no such instrument")
+        if not self._is_open[place.instrument]:
+            return Refusal(TradingCode.TRADING_IS_STOPPED, "the instrument is not traded now")
         if len(self._resting) >= RESTING_ORDERS_MAX:
             return Refusal(
                 TradingCode.OPERATION_NOT_SUPPORTED,

@@ -34,6 +34,8 @@ class TradingCode(IntEnum):
     PRICE_OUTSIDE_LIMITS = 301
     #: ``ExchangeIncorrectQuantity``
     INCORRECT_QUANTITY = 304
+    #: ``ExchangeTradingIsStopped``
+    TRADING_IS_STOPPED = 306
     #: ``OrderToCancelNotFound``
     ORDER_NOT_FOUND = 404
     #: ``InternalErrorWithPrices``: not a multiple of the step, or missing.

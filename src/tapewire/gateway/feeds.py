@@ -1,7 +1,8 @@
 """Feeds: one record, encoded once, on its way to all who asked for it alike.
 
 Subscriptions with equal (topic, format, depth, frequency) share a feed. A state feed sends the newest state at
-the end of each window in which something changed, an event feed sends every event at once.
+the end of each window in which something changed, an event feed sends every event at once. A feed of bars does
+both: the running bar once a window, and each bar in its last form, which conflation must not lose.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tapewire.protocol.messages import DATA_PREFIX
 from tapewire.protocol.requests import STREAMS
 from tapewire.protocol.words import Format
 
-__all__ = ["EventFeed", "FeedKey", "StateFeed", "Subscriber", "encoder"]
+__all__ = ["BarFeed", "EventFeed", "FeedKey", "StateFeed", "Subscriber", "encoder"]
 
 
 class FeedKey(NamedTuple):
@@ -34,13 +35,16 @@ class FeedKey(NamedTuple):
 
 
 class Subscriber(Protocol):
-    """Who receives from a feed."""
+    """Who receives from a feed. ``shared`` is the record as it is sent."""
 
-    def deliver_state(self, shared: bytes) -> None:
+    def deliver_state(self, position: StreamPosition, shared: bytes) -> None:
         """Take a newer state."""
 
+    def deliver_final(self, position: StreamPosition, shared: bytes) -> None:
+        """Take the last form of a state, before the first form of the next."""
+
     def deliver_event(self, position: StreamPosition, record: Record, shared: bytes) -> None:
-        """Take one more event; ``shared`` is the record as it is sent."""
+        """Take one more event."""
 
 
 def encoder(key: FeedKey) -> Callable[[Record], bytes]:
@@ -113,13 +117,23 @@ class StateFeed:
         first: bytes | None = None
         for subscriber in self.subscribers:
             if subscriber not in joined:
-                subscriber.deliver_state(shared)
+                subscriber.deliver_state(snapshot.position, shared)
             elif joined[subscriber] is None:
                 # The source did not know the state when this one joined, so this is its first.
                 first = first or self._encode(_as_existing(snapshot.record))
-                subscriber.deliver_state(first)
+                subscriber.deliver_state(snapshot.position, first)
             elif joined[subscriber] != snapshot.position:
-                subscriber.deliver_state(shared)
+                subscriber.deliver_state(snapshot.position, shared)
+
+
+class BarFeed(StateFeed):
+    """The running bar once a window, and each bar when it has become final."""
+
+    def happened(self, position: StreamPosition, record: Record) -> None:
+        """Hand a final bar to everybody at once: what the next window brings is a later bar."""
+        shared = self._encode(record)
+        for subscriber in self.subscribers:
+            subscriber.deliver_final(position, shared)
 
 
 class EventFeed:

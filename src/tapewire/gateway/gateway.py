@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from tapewire.gateway.command_session import CommandSession
 from tapewire.gateway.connection import Connection
 from tapewire.gateway.flusher import Flusher
-from tapewire.gateway.http import http_application
+from tapewire.gateway.http import Throttle, http_application
 from tapewire.gateway.hub import Hub
 from tapewire.gateway.outbox import OutboxMode
 from tapewire.gateway.quotas import ConnectionQuota
@@ -44,10 +44,13 @@ class Gateway:
         clock: Clock,
         *,
         mode: OutboxMode = OutboxMode.CONFLATE,
+        throttle: Throttle | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.hub = Hub(source, loop)
-        self.http: Starlette = http_application(tokens, clock)
+        #: Counts HTTP requests; the documented limit unless another was given.
+        self.throttle = throttle or Throttle()
+        self.http: Starlette = http_application(tokens, clock, query, self.throttle)
         self.connections: set[Connection] = set()
         self._flusher = Flusher(loop)
         self._mode = mode

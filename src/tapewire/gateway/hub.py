@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import asyncio
 
-from tapewire.gateway.feeds import EventFeed, FeedKey, StateFeed
+from tapewire.gateway.feeds import BarFeed, EventFeed, FeedKey, StateFeed
 from tapewire.gateway.windows import Windows
-from tapewire.model import Record, StreamPosition, Topic
+from tapewire.model import Record, StreamPosition, Topic, TopicKind
 from tapewire.ports import FeedSource
 
 __all__ = ["Hub"]
@@ -40,7 +40,8 @@ class Hub:
             feeds = self._state_feeds[key.topic] = {}
         feed = feeds.get(key)
         if feed is None:
-            feed = feeds[key] = StateFeed(key, self._source.current, self.windows)
+            make = BarFeed if key.topic.kind is TopicKind.BAR else StateFeed
+            feed = feeds[key] = make(key, self._source.current, self.windows)
         return feed
 
     def event_feed(self, key: FeedKey) -> EventFeed:
@@ -91,3 +92,6 @@ class Hub:
         """Pass an event on to the feeds of its topic."""
         for feed in self._event_feeds.get(topic, {}).values():
             feed.happened(position, record)
+        for state_feed in self._state_feeds.get(topic, {}).values():
+            if isinstance(state_feed, BarFeed):
+                state_feed.happened(position, record)

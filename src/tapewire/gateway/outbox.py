@@ -55,12 +55,14 @@ class _Slot:
 class _Paced:
     """The past of one subscription, drawn as the socket takes it, and what has happened since."""
 
-    __slots__ = ("live", "past")
+    __slots__ = ("live", "past", "state")
 
     def __init__(self) -> None:
         #: Empty until it has been read.
         self.past: Iterator[bytes] = iter(())
         self.live: deque[bytes] = deque()
+        #: The newest state, which comes behind all of that.
+        self.state: bytes | None = None
 
 
 class Outbox:
@@ -119,8 +121,18 @@ class Outbox:
             self._put(_Slot(outlet, shared))
 
     def put_state(self, outlet: Outlet, shared: bytes) -> None:
-        """Add a newer state of a subscription; one that still waits is replaced where it stands."""
+        """Add a newer state of a subscription; one that still waits is replaced where it stands.
+
+        Behind a past it waits until the past has been sent.
+        """
         if self._is_closed:
+            return
+        if outlet.paced is not None:
+            if self._is_strict:
+                outlet.paced.live.append(shared)
+                self._counted()
+            else:
+                outlet.paced.state = shared
             return
         slot = outlet.slot
         if slot is not None:
@@ -131,6 +143,25 @@ class Outbox:
             outlet.slot = slot
             self._replaceable += 1
         self._put(slot)
+
+    def put_final(self, outlet: Outlet, shared: bytes) -> None:
+        """Add the last form of a state, which no newer state may replace.
+
+        It takes the place of a state that still waits: that was an earlier form of the same thing.
+        """
+        if self._is_closed:
+            return
+        if outlet.paced is not None:
+            outlet.paced.state = None
+            outlet.paced.live.append(shared)
+            self._counted()
+        elif outlet.slot is not None:
+            outlet.slot.shared = shared
+            outlet.slot = None
+            self._replaceable -= 1
+            self._check_bound()
+        else:
+            self._put(_Slot(outlet, shared))
 
     def hold(self, outlet: Outlet) -> None:
         """Keep what :meth:`put_event` adds until :meth:`put_past` says what came before it."""
@@ -195,6 +226,8 @@ class Outbox:
                     del self._paced[outlet]
                     outlet.paced = None
                     self._queue.extend([_Slot(outlet, live) for live in paced.live])
+                    if paced.state is not None:
+                        self.put_state(outlet, paced.state)
                     continue
                 message = shared + outlet.tail
             else:
@@ -228,5 +261,8 @@ class Outbox:
 
     def _counted(self) -> None:
         self.count += 1
+        self._check_bound()
+
+    def _check_bound(self) -> None:
         if self.count - self._replaceable > self._messages_max:
             self.overflow()

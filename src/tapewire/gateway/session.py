@@ -6,9 +6,9 @@ Order on the wire for each request: the answer, then the snapshot or the past, t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tapewire.gateway.feeds import EventFeed, FeedKey, StateFeed, encoder
 from tapewire.gateway.hub import Hub
@@ -16,19 +16,26 @@ from tapewire.gateway.outbox import Outbox
 from tapewire.gateway.quotas import ConnectionQuota
 from tapewire.gateway.subscription import Subscription
 from tapewire.gateway.tokens import TokenAuthority
-from tapewire.model import Topic
+from tapewire.model import Record, StreamPosition, Topic
 from tapewire.ports import Query, UnknownTopicError
 from tapewire.protocol.assembler import Message
 from tapewire.protocol.codes import HANDLED, INVALID_TOKEN, ResultCode
 from tapewire.protocol.errors import BadRequestError
-from tapewire.protocol.limits import GUID_CHARACTERS_MAX, SUBSCRIPTIONS_PER_CONNECTION_MAX
+from tapewire.protocol.limits import (
+    BARS_HISTORY_MAX,
+    GUID_CHARACTERS_MAX,
+    SUBSCRIPTIONS_PER_CONNECTION_MAX,
+    UNIX_SECONDS_MAX,
+)
 from tapewire.protocol.messages import SystemMessage
 from tapewire.protocol.reading import Envelope, read_envelope
 from tapewire.protocol.requests import (
     InstrumentRequest,
     Ping,
     PortfolioRequest,
+    SubscribeBars,
     SubscribeBook,
+    SubscribeInstrument,
     SubscribeRequest,
     SubscribeTrades,
     Unsubscribe,
@@ -43,6 +50,10 @@ __all__ = ["DataSession", "SessionServices"]
 
 #: How long a venue may take to say what came before a subscription.
 PAST_DEADLINE_S = 10.0
+
+
+#: Reads records, oldest first, and the position they reach up to.
+Past = Callable[[], Coroutine[Any, Any, tuple[Sequence[Record], StreamPosition]]]
 
 
 class SessionServices(NamedTuple):
@@ -173,34 +184,43 @@ class DataSession:
 
     def _join(self, subscription: Subscription) -> None:
         feed = subscription.feed
-        if isinstance(feed, StateFeed):
-            first = feed.add(subscription)
-            if first is not None:
-                # An event for the outbox: the first state is delivered, not replaced by a newer one.
-                self._outbox.put_event(subscription, first)
-                self._mark(False)
-            return
-        feed.add(subscription)
-        request = subscription.request
-        if isinstance(request, SubscribeTrades) and request.depth > 0:
+        past = self._past(subscription.request, feed.key.topic)
+        if past is not None:
             subscription.hold()
-            task = self._services.spawn(self._send_past(subscription, feed.key, request.depth))
+        first = feed.add(subscription)
+        if past is not None:
+            task = self._services.spawn(self._send_past(subscription, feed.key, past))
             self._pasts[subscription] = task
             task.add_done_callback(lambda _: self._pasts.pop(subscription, None))
+        elif first is not None and not _wants_no_history(subscription.request):
+            # An event for the outbox: the first state is delivered, not replaced by a newer one.
+            self._outbox.put_event(subscription, first)
+            self._mark(False)
 
-    async def _send_past(self, subscription: Subscription, key: FeedKey, limit: int) -> None:
+    def _past(self, request: SubscribeRequest, topic: Topic) -> Past | None:
+        """Return how to read what comes before the live records, None where nothing does."""
+        query = self._services.query
+        if isinstance(request, SubscribeTrades) and request.depth > 0:
+            return partial(_recent_trades, query, topic, request.depth)
+        if isinstance(request, SubscribeBars) and not request.skip_history:
+            return partial(_bars, query, topic, request.since_s)
+        if isinstance(request, SubscribeInstrument):
+            return partial(_instrument_state, query, topic)
+        return None
+
+    async def _send_past(self, subscription: Subscription, key: FeedKey, past: Past) -> None:
         try:
             async with asyncio.timeout(PAST_DEADLINE_S):
-                page = await self._services.query.recent_trades(key.topic, limit)
+                records, reached = await past()
         except Exception:
             # The subscription would wait for its past for ever; without it, it would begin with a hole.
             if not subscription.is_cancelled:
                 self._pasts.pop(subscription, None)
                 self._cancel(subscription.request.guid)
-                self._answer(subscription.request.guid, ResultCode.UNAVAILABLE, "The past trades cannot be read")
+                self._answer(subscription.request.guid, ResultCode.UNAVAILABLE, "The history cannot be read")
             raise
         if not subscription.is_cancelled:
-            subscription.begin(page, encoder(key))
+            subscription.begin(records, reached, encoder(key))
 
     def _cancel(self, guid: str) -> None:
         subscription = self._subscriptions.pop(guid, None)
@@ -223,3 +243,22 @@ class DataSession:
     def _answer(self, guid: str, code: int, text: str) -> None:
         self._outbox.put_answer(SystemMessage(guid, int(code), text).encode())
         self._mark(True)
+
+
+def _wants_no_history(request: SubscribeRequest) -> bool:
+    return isinstance(request, SubscribeBars) and request.skip_history
+
+
+async def _recent_trades(query: Query, topic: Topic, limit: int) -> tuple[Sequence[Record], StreamPosition]:
+    page = await query.recent_trades(topic, limit)
+    return page.trades, page.position
+
+
+async def _bars(query: Query, topic: Topic, since_s: int) -> tuple[Sequence[Record], StreamPosition]:
+    page = await query.bars(topic, since_s, UNIX_SECONDS_MAX, BARS_HISTORY_MAX)
+    return page.bars, page.position
+
+
+async def _instrument_state(query: Query, topic: Topic) -> tuple[Sequence[Record], StreamPosition]:
+    snapshot = await query.instrument_state(topic)
+    return (snapshot.record,), snapshot.position

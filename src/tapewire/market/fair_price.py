@@ -27,16 +27,21 @@ class FairPrice:
     """
 
     def __init__(self, instrument: Instrument) -> None:
-        low, high = instrument.price_band_ticks
-        self._close = float(instrument.prev_close_ticks)
+        #: Ticks, not whole.
+        self.ticks = float(instrument.prev_close_ticks)
+        self.anchor(instrument.prev_close_ticks, instrument.price_band_ticks)
+
+    def anchor(self, close_ticks: int, band_ticks: tuple[int, int]) -> None:
+        """Be drawn back to another close from now on, within other price limits."""
+        low, high = band_ticks
+        self._close = float(close_ticks)
         room = min(high - self._close, self._close - low)
         self._low = self._close - room * _LIMIT_PART
         self._high = self._close + room * _LIMIT_PART
         # A walk with moves of variance v and a pull k per move settles at the variance v / 2k.
         spread = max(room * _SPREAD_PART, 1.0)
         self._pull = min(_MOVE_TICKS * _MOVE_TICKS / 3 / (2 * spread * spread), 1.0)
-        #: Ticks, not whole.
-        self.ticks = self._close
+        self.ticks = min(max(self.ticks, self._low), self._high)
 
     def move(self, random: Random) -> float:
         """Take one step of the walk and return the new price in ticks."""

@@ -18,7 +18,7 @@ LADDER_TICKS = 36
 MAKER_ORDERS_MAX = 400
 
 #: Part of the orders that crowd at the front of the book.
-_FRONT_PART = 0.35
+_FRONT_PART = 0.25
 _FRONT_TICKS = 6
 
 #: Of so many own orders, picked by chance, the worst one is cancelled.
@@ -50,6 +50,8 @@ class Maker:
         self._portfolios = portfolios
         self._lots_max = lots_max
         self._own: list[_OwnOrder] = []
+        #: The lowest and the highest price that an order may carry.
+        self.band_ticks = instrument.price_band_ticks
 
     def open(self, floor: Floor, random: Random, fair_ticks: float) -> int:
         """Fill both sides of an empty book and return the number of accepted orders."""
@@ -77,7 +79,7 @@ class Maker:
 
     def _place(self, floor: Floor, random: Random, side: Side, ticks: int) -> bool:
         ticks = self._passive(floor, side, ticks)
-        low, high = self._instrument.price_band_ticks
+        low, high = self.band_ticks
         if not low <= ticks <= high:
             return False
         portfolio = self._portfolios[int(random.random() * len(self._portfolios))]

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from itertools import accumulate
 from random import Random
 
+from tapewire.market.activity import WINDOW_S, Pace, pace_of
 from tapewire.market.fair_price import FairPrice
 from tapewire.market.floor import Floor
 from tapewire.market.maker import Maker
 from tapewire.market.taker import Taker
-from tapewire.model import Instrument, InstrumentKind
+from tapewire.model import Instrument
 
 __all__ = ["EVENTS_PER_SECOND_MAX", "PARTICIPANT_MARK", "Market"]
 
@@ -33,9 +34,12 @@ _TAKER_PART = 0.1
 #: An event whose participants were refused is tried again so often, then left out.
 _ATTEMPTS_MAX = 4
 
-#: Value that a participant's largest order has by intent; its lots are bounded as well.
-_ORDER_VALUE = 500_000
-_ORDER_LOTS_RANGE = (8, 400)
+#: Measured on this market, with any instrument: trades that an event leads to, and the size of a trade as a
+#: part of the largest order.
+_TRADES_PER_EVENT = 0.157
+_TRADE_PART = 0.130
+
+_ORDER_LOTS_MIN = 8
 
 
 class Market:
@@ -43,37 +47,46 @@ class Market:
 
     An *event* is one command of a participant that the floor accepted. Which events come is decided by the
     seed, the number of the step and what the floor shows; the clock has no say. Events are spread over the
-    instruments by their place in the list, the first being the most active. A step in which nobody else
+    instruments as trades are on the real exchange, see ``market.activity``. A step in which nobody else
     trades is therefore the same in every run with the same seed, on every machine.
     """
 
-    def __init__(self, instruments: Sequence[Instrument], *, seed: int, events_per_second: int) -> None:
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        *,
+        seed: int,
+        events_per_second: int | None = None,
+        speed: float = 1.0,
+    ) -> None:
         """Prepare the participants; nothing is traded yet.
 
         Args:
-            instruments: At least one, the most active first.
+            instruments: At least one.
             seed: Any whole number; another seed is another market.
             events_per_second: Events of all instruments together per second of market time, 1 to
-                ``EVENTS_PER_SECOND_MAX``.
+                ``EVENTS_PER_SECOND_MAX``. None: the calibrated rate times ``speed``; at speed 1 each
+                instrument trades at its usual pace.
+            speed: Above 0. It says nothing beside an explicit rate.
 
         Raises:
-            ValueError: There are no instruments, or the rate is outside its range.
+            ValueError: There are no instruments, or a rate or speed is outside its range.
         """
         if not instruments:
             raise ValueError("a market needs at least one instrument")
-        if not 1 <= events_per_second <= EVENTS_PER_SECOND_MAX:
-            raise ValueError(
-                f"events_per_second is {events_per_second}, not between 1 and {EVENTS_PER_SECOND_MAX}"
-            )
         self.instruments = tuple(instruments)
-        self.events_per_second = events_per_second
-        self._seed = seed
-        self._crowds = [_Crowd(instrument) for instrument in self.instruments]
-        # Activity falls with the place about as traded value does on the real board: of 26 instruments the
-        # first has a seventh of all events, the last an eightieth of them.
-        self._reach = list(accumulate(1 / (place + 3) for place in range(len(self._crowds))))
+        paces = [pace_of(instrument.symbol) for instrument in self.instruments]
+        self.events_per_second = _rate(paces, events_per_second, speed)
+        self.seed = seed
+        self._crowds = [
+            _Crowd(instrument, max(round(pace.lots_per_trade / _TRADE_PART), _ORDER_LOTS_MIN))
+            for instrument, pace in zip(self.instruments, paces, strict=True)
+        ]
+        self._reach = list(accumulate(pace.trades_per_window for pace in paces))
         self._random = Random()
         self._next_step = 0
+        #: Crowds that have still to fill their book: all, or those whose trading begins later.
+        self._to_open = list(self._crowds)
 
     @property
     def next_step(self) -> int:
@@ -94,15 +107,36 @@ class Market:
         """
         step = self._next_step
         self._next_step += 1
+        due = self._events_until(step) - self._events_until(step - 1) if step else 0
+        if not due and not any(crowd.may_trade for crowd in self._to_open):
+            return 0
         # A fresh start for each step: where a step begins does not depend on how many numbers were drawn
         # before, so a step can be repeated by its number alone.
-        self._random.seed(f"{self._seed}/{step}")
-        if step == 0:
-            return sum(crowd.open(floor, self._random) for crowd in self._crowds)
+        self._random.seed(f"{self.seed}/{step}")
         events = 0
-        for _ in range(self._events_until(step) - self._events_until(step - 1)):
+        for crowd in [crowd for crowd in self._to_open if crowd.may_trade]:
+            self._to_open.remove(crowd)
+            events += crowd.open(floor, self._random)
+        for _ in range(due):
             events += self._pick_crowd().act(floor, self._random)
         return events
+
+    def anchor(
+        self, position: int, close_ticks: int, band_ticks: tuple[int, int], last_ticks: int | None = None
+    ) -> None:
+        """Tell the participants of an instrument the last close and the price limits of a new day.
+
+        Args:
+            position: The instrument's place in the list.
+            close_ticks: Their prices are drawn to it.
+            band_ticks: The lowest and the highest price that an order may carry.
+            last_ticks: What they think it worth now; None: what they thought before.
+        """
+        self._crowds[position].anchor(close_ticks, band_ticks, last_ticks)
+
+    def let_trade(self, position: int, *, is_open: bool) -> None:
+        """Tell the participants of an instrument whether it is traded; meanwhile their orders rest."""
+        self._crowds[position].may_trade = is_open
 
     def _events_until(self, step: int) -> int:
         return self.events_per_second * step * _STEP_NS // 1_000_000_000
@@ -115,16 +149,25 @@ class Market:
 class _Crowd:
     """The participants of one instrument, who agree on its fair price."""
 
-    def __init__(self, instrument: Instrument) -> None:
-        lots_max = _largest_order_lots(instrument)
+    def __init__(self, instrument: Instrument, lots_max: int) -> None:
         self._fair = FairPrice(instrument)
         self._maker = Maker(instrument, _MAKERS, lots_max=lots_max)
         self._taker = Taker(instrument, _TAKERS, lots_max=lots_max)
+
+        self.may_trade = True
+
+    def anchor(self, close_ticks: int, band_ticks: tuple[int, int], last_ticks: int | None) -> None:
+        if last_ticks is not None:
+            self._fair.ticks = float(last_ticks)
+        self._fair.anchor(close_ticks, band_ticks)
+        self._maker.band_ticks = band_ticks
 
     def open(self, floor: Floor, random: Random) -> int:
         return self._maker.open(floor, random, self._fair.ticks)
 
     def act(self, floor: Floor, random: Random) -> bool:
+        if not self.may_trade:
+            return False
         fair_ticks = self._fair.move(random)
         for _ in range(_ATTEMPTS_MAX):
             participant = self._taker if random.random() < _TAKER_PART else self._maker
@@ -133,9 +176,12 @@ class _Crowd:
         return False
 
 
-def _largest_order_lots(instrument: Instrument) -> int:
-    price = instrument.price(instrument.prev_close_ticks)
-    if instrument.kind is InstrumentKind.BOND:
-        price = price * instrument.face_value / 100
-    low, high = _ORDER_LOTS_RANGE
-    return min(max(int(_ORDER_VALUE / (price * instrument.lot_size)), low), high)
+def _rate(paces: Sequence[Pace], asked: int | None, speed: float) -> int:
+    if not speed > 0:
+        raise ValueError(f"speed is {speed}, not above 0")
+    usual = sum(pace.trades_per_window for pace in paces) / WINDOW_S / _TRADES_PER_EVENT
+    # Even the quietest market at the lowest speed has an event a second: less would look like a fault.
+    rate = max(round(usual * speed), 1) if asked is None else asked
+    if not 1 <= rate <= EVENTS_PER_SECOND_MAX:
+        raise ValueError(f"events_per_second is {rate}, not between 1 and {EVENTS_PER_SECOND_MAX}")
+    return rate

@@ -5,12 +5,27 @@ from tapewire.model.book import Book, BookLevel
 from tapewire.model.cluster import Cluster, ClusterLevel
 from tapewire.model.command import CancelOrder, Command, Done, Outcome, PlaceOrder, Refused
 from tapewire.model.fill import Fill, RepoDetails
-from tapewire.model.instrument import Instrument, InstrumentKind, InstrumentUpdate
+from tapewire.model.history import BarsHistory, TradesHistory
+from tapewire.model.instrument import NEVER, Instrument, InstrumentKind, InstrumentUpdate, OptionSide
+from tapewire.model.interval import (
+    DAY_S,
+    MONTH_S,
+    MOSCOW_OFFSET_S,
+    WEEK_S,
+    YEAR_S,
+    bar_begins_s,
+    bar_ends_s,
+    bar_opening_s,
+    is_interval,
+    trading_day,
+)
 from tapewire.model.order import Iceberg, LegacyStopOrder, Order, StopOrder
 from tapewire.model.position import Position
 from tapewire.model.quote import Quote
 from tapewire.model.record import UNSET, Maybe, Record, UnsetType, Wire, from_iso, to_iso
+from tapewire.model.reference import CurrencyPair, MarketStatus, RiskRate, RiskRates
 from tapewire.model.risk import DerivativesRisk, Risk
+from tapewire.model.security import Security
 from tapewire.model.summary import CurrencyPower, Summary
 from tapewire.model.topic import StreamPosition, Topic, TopicKind
 from tapewire.model.trade import Trade
@@ -29,8 +44,15 @@ from tapewire.model.words import (
 )
 
 __all__ = [
+    "DAY_S",
+    "MONTH_S",
+    "MOSCOW_OFFSET_S",
+    "NEVER",
     "UNSET",
+    "WEEK_S",
+    "YEAR_S",
     "Bar",
+    "BarsHistory",
     "Book",
     "BookLevel",
     "CancelOrder",
@@ -39,6 +61,7 @@ __all__ = [
     "ClusterLevel",
     "Command",
     "Condition",
+    "CurrencyPair",
     "CurrencyPower",
     "DerivativesRisk",
     "Done",
@@ -49,7 +72,9 @@ __all__ = [
     "InstrumentKind",
     "InstrumentUpdate",
     "LegacyStopOrder",
+    "MarketStatus",
     "Maybe",
+    "OptionSide",
     "Order",
     "OrderStatus",
     "OrderType",
@@ -61,7 +86,10 @@ __all__ = [
     "Refused",
     "RepoDetails",
     "Risk",
+    "RiskRate",
+    "RiskRates",
     "RiskStatus",
+    "Security",
     "Side",
     "StopOrder",
     "StopType",
@@ -71,10 +99,16 @@ __all__ = [
     "Topic",
     "TopicKind",
     "Trade",
+    "TradesHistory",
     "TradingStatus",
     "UnsetType",
     "Wire",
     "Word",
+    "bar_begins_s",
+    "bar_ends_s",
+    "bar_opening_s",
     "from_iso",
+    "is_interval",
     "to_iso",
+    "trading_day",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Annotated
@@ -11,7 +12,10 @@ import msgspec
 from tapewire.model.record import UNSET, Maybe, Record, Wire
 from tapewire.model.words import Exchange, TradingStatus
 
-__all__ = ["Instrument", "InstrumentKind", "InstrumentUpdate"]
+__all__ = ["NEVER", "Instrument", "InstrumentKind", "InstrumentUpdate", "OptionSide"]
+
+#: The broker's date for what does not end.
+NEVER = date(9999, 12, 31)
 
 
 class InstrumentKind(StrEnum):
@@ -22,10 +26,27 @@ class InstrumentKind(StrEnum):
     OPTION = "option"
 
 
+class OptionSide(StrEnum):
+    CALL = "Call"
+    PUT = "Put"
+
+
+_MARKETS = {
+    InstrumentKind.SHARE: "FOND",
+    InstrumentKind.BOND: "FOND",
+    InstrumentKind.CURRENCY: "CURR",
+    InstrumentKind.FUTURE: "FORTS",
+    InstrumentKind.OPTION: "FORTS",
+}
+
+
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     """A tradable instrument. Inside the exchange its prices are whole ticks and its quantities whole lots.
 
-    ``price_band_ticks`` are the lowest and the highest price an order may carry.
+    These are the terms of its listing, which do not change. What a trading day changes – status, price limits,
+    margins, theoretical price – is in the records of its ``TopicKind.INSTRUMENT`` stream; ``price_band_ticks``
+    and the margins here are those of the first day. Units and meaning of the static facts: reference of HTTP,
+    section 3.3.
     """
 
     symbol: str
@@ -46,6 +67,43 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     #: Collateral for a contract; derivatives only.
     margin_buy: Decimal | None = None
     margin_sell: Decimal | None = None
+    #: International number, ISO 6166; None: it has none.
+    isin: str | None = None
+    #: Classification, ISO 10962; six letters.
+    cfi_code: str = ""
+    #: Last day of its life; ``NEVER`` without one.
+    cancels_on: date = NEVER
+    #: Money value of one price step for one contract, roubles; None: the step itself.
+    tick_value: Decimal | None = None
+    #: Rank by traded value, roubles of an ordinary day.
+    rating: int = 0
+    #: What the price is multiplied by to give money: 1, or the part of the face value for bonds.
+    price_multiplier: Decimal = Decimal(1)
+    #: Currency units that the quoted price is for.
+    price_shown_units: Decimal = Decimal(1)
+    #: Number of the investor test that is needed to trade it; empty: none.
+    complex_product_category: str = ""
+    #: Rates of risk for a short and a long position, parts of the value (0.25 is a quarter).
+    risk_rate_up: Decimal = Decimal(1)
+    risk_rate_down: Decimal = Decimal(1)
+    is_short_sell_possible: bool = False
+    is_marginal: bool = False
+    #: Base code of a future (``Si``), symbol of the future under an option; else empty.
+    underlying: str = ""
+    #: Options only.
+    strike: Decimal | None = None
+    option_side: OptionSide | None = None
+
+    @property
+    def market(self) -> str:
+        """The broker's market: ``FOND``, ``FORTS``, ``CURR``, or ``SPBX`` for all of that exchange."""
+        return "SPBX" if self.exchange is Exchange.SPBX else _MARKETS[self.kind]
+
+    @property
+    def price_digits(self) -> int:
+        """Digits behind the point of a price."""
+        exponent = self.tick_size.normalize().as_tuple().exponent
+        return max(-exponent, 0) if isinstance(exponent, int) else 0
 
     @property
     def key(self) -> tuple[str, str, str]:

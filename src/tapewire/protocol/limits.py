@@ -9,6 +9,8 @@ from __future__ import annotations
 from tapewire.protocol.words import Format
 
 __all__ = [
+    "ANONYMOUS_DELAY_SECONDS",
+    "BARS_HISTORY_MAX",
     "BOOK_DEPTH_DEFAULT",
     "BOOK_DEPTH_MAX",
     "CLOSE_REASON_BYTES_MAX",
@@ -18,7 +20,11 @@ __all__ = [
     "FREQUENCY_FLOOR_MS",
     "FREQUENCY_MAX_MS",
     "GUID_CHARACTERS_MAX",
+    "HTTP_BARS_MAX",
     "HTTP_REQUESTS_PER_SECOND_MAX",
+    "HTTP_SEARCH_ROWS_DEFAULT",
+    "HTTP_SYMBOLS_MAX",
+    "HTTP_TRADES_MAX",
     "ICEBERG_VARIANCE_PERCENT_MAX",
     "INTERVAL_SECONDS_MAX",
     "MESSAGE_BYTES_MAX",
@@ -42,10 +48,21 @@ SUBSCRIPTIONS_PER_CONNECTION_MAX = 5_000
 #: Messages that wait for the socket. Above it the session is ended with 1013.
 UNPROCESSED_MESSAGES_MAX = 5_000
 HTTP_REQUESTS_PER_SECOND_MAX = 100
+HTTP_SEARCH_ROWS_DEFAULT = 25
+#: Rows of one answer; the reference has this bound for past trades, for trades of the session it is ours.
+HTTP_TRADES_MAX = 50_000
+#: Ours: a longer range is answered with its newest bars, and ``prev`` leads on.
+HTTP_BARS_MAX = 50_000
+#: Ours: instruments of one request for quotes.
+HTTP_SYMBOLS_MAX = 100
+#: Data without a token are at least so old.
+ANONYMOUS_DELAY_SECONDS = 900
 
 BOOK_DEPTH_DEFAULT = 20
 BOOK_DEPTH_MAX = 50
 TRADES_HISTORY_MAX = 5_000
+#: Ours: a subscription to bars begins with so many at most, the newest ones; longer history is for HTTP.
+BARS_HISTORY_MAX = 10_000
 
 FREQUENCY_DEFAULT_MS = 175
 #: A value below is taken as the floor, 0 included.

@@ -335,6 +335,9 @@ def window_ms(request: SubscribeRequest) -> int:
     """Return the width of the request's window; 0 for streams in which every event is sent."""
     if isinstance(request, SubscribeBook | SubscribeQuotes | SubscribeBars):
         return effective_frequency_ms(request.frequency, request.format)
+    if stream_of(request).kind.is_state:
+        # States that have no frequency of their own are sent at the default one.
+        return effective_frequency_ms(FREQUENCY_DEFAULT_MS, request.format)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tapewire.model import Word
 
-__all__ = ["Format", "SliceMode"]
+__all__ = ["Format", "ListedExchange", "MarketName", "Sector", "SliceMode"]
 
 
 class Format(Word):
@@ -20,3 +20,27 @@ class SliceMode(Word):
 
     DAILY_INTERVALS = "DailyIntervals"
     EQUAL_INTERVALS = "EqualIntervals"
+
+
+class ListedExchange(Word):
+    """Exchanges that instruments are listed on."""
+
+    MOEX = "MOEX"
+    SPBX = "SPBX"
+
+
+class Sector(Word):
+    """Markets of the Moscow Exchange."""
+
+    FORTS = "FORTS"
+    FOND = "FOND"
+    CURR = "CURR"
+
+
+class MarketName(Word):
+    """Markets of all exchanges."""
+
+    FORTS = "FORTS"
+    FOND = "FOND"
+    CURR = "CURR"
+    SPBX = "SPBX"

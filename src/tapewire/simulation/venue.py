@@ -1,7 +1,8 @@
 """A venue that does what a test tells it: all three ports of a gateway, driven by a script.
 
-Nothing happens by itself. Records come from ``set_book``, ``set_quote``, ``publish_trade`` and their general
-forms ``set_state`` and ``publish``; commands are written down and answered as told.
+Nothing happens by itself. Records come from ``set_book``, ``set_quote``, ``publish_trade``, ``run_bar``,
+``finish_bar``, ``change_instrument`` and their general forms ``set_state`` and ``publish``; commands are written
+down and answered as told.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ from decimal import Decimal
 import msgspec
 
 from tapewire.model import (
+    DAY_S,
+    MOSCOW_OFFSET_S,
+    UNSET,
+    Bar,
     Book,
     BookLevel,
     CancelOrder,
     Command,
     Done,
     Instrument,
+    InstrumentUpdate,
     Outcome,
     Quote,
     Record,
@@ -28,10 +34,24 @@ from tapewire.model import (
     Topic,
     TopicKind,
     Trade,
+    TradingStatus,
+    is_interval,
     to_iso,
+    trading_day,
 )
-from tapewire.ports import Clock, FeedSink, Snapshot, TradesPage, UnknownTopicError
+from tapewire.ports import (
+    BarNeighbours,
+    BarsPage,
+    Clock,
+    FeedSink,
+    Snapshot,
+    TradesFilter,
+    TradesFound,
+    TradesPage,
+    UnknownTopicError,
+)
 from tapewire.simulation.loop import START_NS
+from tapewire.venues.selection import select_trades
 
 __all__ = ["TAPE_TRADES_MAX", "Levels", "ScriptedVenue"]
 
@@ -39,6 +59,8 @@ __all__ = ["TAPE_TRADES_MAX", "Levels", "ScriptedVenue"]
 TAPE_TRADES_MAX = 10_000
 _FIRST_TRADE_ID = 13_000_000_000
 _FIRST_ORDER_NUMBER = 70_000_000_000
+
+_TIMED_KINDS = frozenset({TopicKind.BAR, TopicKind.CLUSTER})
 
 #: Price and lots of each level, best first.
 Levels = Iterable[tuple[float, int]]
@@ -56,8 +78,9 @@ class ScriptedVenue:
     Attributes:
         commands: What was submitted, oldest first, whatever came of it.
         submit_delay_s: What a command waits for its outcome, after it was written down.
-        page_delays_s: What ``recent_trades`` waits before it looks at the tape, and after. The first makes
-            pages that hold live trades, the second pages that are older than the live stream.
+        page_delays_s: What ``recent_trades``, ``bars`` and ``instrument_state`` wait before they look, and
+            after. The first makes pages that hold live records, the second pages that are older than the live
+            stream.
     """
 
     def __init__(
@@ -77,6 +100,8 @@ class ScriptedVenue:
         self._sequences: dict[Topic, int] = {}
         self._states: dict[Topic, Record] = {}
         self._tapes: dict[Topic, deque[Trade]] = {}
+        self._bars: dict[Topic, dict[int, Bar]] = {}
+        self._rules: dict[Topic, InstrumentUpdate] = {}
         self._late: set[Topic] = set()
         self._sinks: dict[Topic, list[FeedSink]] = {}
         self._answers: deque[Outcome | Exception] = deque()
@@ -164,6 +189,27 @@ class ScriptedVenue:
         self.publish(self.topic(TopicKind.TRADES, instrument), trade)
         return trade
 
+    def set_past_bars(self, topic: Topic, bars: Iterable[Bar]) -> None:
+        """Lay bars into the history of a bar topic, without telling."""
+        self._bars.setdefault(topic, {}).update((bar.time_s, bar) for bar in bars)
+
+    def run_bar(self, topic: Topic, bar: Bar) -> None:
+        """Replace the running bar of a topic and tell that it has changed."""
+        self.set_past_bars(topic, (bar,))
+        self.set_state(topic, bar)
+
+    def finish_bar(self, topic: Topic, bar: Bar) -> None:
+        """Make a bar final: it is in the history, and it has happened."""
+        assert topic.kind is TopicKind.BAR, f"{topic.kind} has no bars"
+        self.set_past_bars(topic, (bar,))
+        self._tell_happened(topic, self._advance(topic), bar)
+
+    def change_instrument(self, instrument: Instrument, update: InstrumentUpdate) -> None:
+        """Lay a partial update over the rules of an instrument and tell it as it is."""
+        topic = self.topic(TopicKind.INSTRUMENT, instrument)
+        self._rules[topic] = self._rules_of(topic).merged(update)
+        self.publish(topic, update)
+
     def set_state(self, topic: Topic, record: Record) -> None:
         """Replace the state of any topic of a state kind and tell, unless its snapshot is held back."""
         assert topic.kind.is_state, f"{topic.kind} is a kind of events"
@@ -178,8 +224,7 @@ class ScriptedVenue:
         position = self._advance(topic)
         if isinstance(record, Trade):
             self._tapes.setdefault(topic, deque(maxlen=TAPE_TRADES_MAX)).append(record)
-        for sink in tuple(self._sinks.get(topic, ())):
-            sink.happened(topic, position, record)
+        self._tell_happened(topic, position, record)
 
     def hold_snapshot(self, topic: Topic) -> None:
         """Answer None for the state of a topic until ``release_snapshot``: a venue that warms up."""
@@ -290,11 +335,93 @@ class ScriptedVenue:
         await asyncio.sleep(after_s)
         return page
 
+    async def bars(self, topic: Topic, since_s: int, until_s: int, limit: int) -> BarsPage:
+        """Return the newest ``limit`` bars that open in the range and the position they reach.
+
+        Raises:
+            UnknownTopicError: There is no such instrument or interval, or the topic is not one of bars.
+        """
+        self._check_known(topic)
+        if topic.kind is not TopicKind.BAR:
+            raise UnknownTopicError(f"{topic.kind} is not the kind of bars")
+        before_s, after_s = self.page_delays_s
+        await asyncio.sleep(before_s)
+        known = self._bars.get(topic, {})
+        bars = [known[opening_s] for opening_s in sorted(known) if since_s <= opening_s <= until_s]
+        page = BarsPage(self.position(topic), bars[max(0, len(bars) - limit) :])
+        await asyncio.sleep(after_s)
+        return page
+
+    async def bar_neighbours(self, topic: Topic, since_s: int, until_s: int) -> BarNeighbours:
+        """Return the openings of the last bar before and of the first bar behind a range of openings.
+
+        Raises:
+            UnknownTopicError: There is no such instrument.
+        """
+        self._check_known(topic)
+        openings = self._bars.get(topic, {})
+        return BarNeighbours(
+            max((opening_s for opening_s in openings if opening_s < since_s), default=None),
+            min((opening_s for opening_s in openings if opening_s > until_s), default=None),
+        )
+
+    async def instrument_state(self, topic: Topic) -> Snapshot:
+        """Return the full rules of an instrument: those of its listing, with all changes laid over them.
+
+        Raises:
+            UnknownTopicError: There is no such instrument, or the topic is not one of rules.
+        """
+        self._check_known(topic)
+        if topic.kind is not TopicKind.INSTRUMENT:
+            raise UnknownTopicError(f"{topic.kind} is not the kind of instrument rules")
+        before_s, after_s = self.page_delays_s
+        await asyncio.sleep(before_s)
+        snapshot = Snapshot(self.position(topic), self._rules_of(topic))
+        await asyncio.sleep(after_s)
+        return snapshot
+
+    async def state(self, topic: Topic) -> Snapshot | None:
+        """Return what ``current`` returns."""
+        return self.current(topic)
+
+    async def trades(self, topic: Topic, wanted: TradesFilter) -> TradesFound:
+        """Return the trades of the tape that match, marked as existing.
+
+        Raises:
+            UnknownTopicError: There is no such instrument, or the topic is not one of trades.
+        """
+        page = await self.recent_trades(topic, TAPE_TRADES_MAX)
+        return select_trades(page.trades, wanted)
+
+    def session_start_s(self) -> int:
+        """Return the last midnight in Moscow, Unix s UTC."""
+        return trading_day(self._now_ns() // 1_000_000_000) * DAY_S - MOSCOW_OFFSET_S
+
+    def _rules_of(self, topic: Topic) -> InstrumentUpdate:
+        known = self._rules.get(topic)
+        if known is not None:
+            return known
+        instrument = self._instruments[topic.exchange, topic.subject, topic.board]
+        low, high = instrument.price_band_ticks
+        return InstrumentUpdate(
+            symbol=instrument.symbol,
+            exchange=instrument.exchange,
+            board=instrument.board,
+            trading_status=TradingStatus.NORMAL,
+            trading_status_info="нормальный период торгов",
+            price_min=instrument.price_float(low),
+            price_max=instrument.price_float(high),
+            margin_buy=UNSET if instrument.margin_buy is None else float(instrument.margin_buy),
+            margin_sell=UNSET if instrument.margin_sell is None else float(instrument.margin_sell),
+        )
+
     def _check_known(self, topic: Topic) -> None:
         if topic.kind.of_portfolio:
             known = topic.subject in self._portfolios
         else:
-            known = (topic.exchange, topic.subject, topic.board) in self._instruments
+            known = (topic.exchange, topic.subject, topic.board) in self._instruments and (
+                topic.kind not in _TIMED_KINDS or is_interval(topic.interval_s)
+            )
         if not known:
             raise UnknownTopicError(f"no stream {topic}")
 
@@ -302,6 +429,10 @@ class ScriptedVenue:
         self._check_known(topic)
         self._sequences[topic] = self._sequences.get(topic, 0) + 1
         return self.position(topic)
+
+    def _tell_happened(self, topic: Topic, position: StreamPosition, record: Record) -> None:
+        for sink in tuple(self._sinks.get(topic, ())):
+            sink.happened(topic, position, record)
 
     def _tell_changed(self, topic: Topic) -> None:
         for sink in tuple(self._sinks.get(topic, ())):

@@ -5,7 +5,15 @@ from __future__ import annotations
 from functools import partial
 
 from tapewire import exchange
-from tapewire.exchange import CancelRejected, Exchange, OrderRejected, Traded, TradingCode
+from tapewire.exchange import (
+    CancelRejected,
+    Exchange,
+    OrderAccepted,
+    OrderCancelled,
+    OrderRejected,
+    Traded,
+    TradingCode,
+)
 from tapewire.model import (
     CancelOrder,
     Command,
@@ -15,9 +23,12 @@ from tapewire.model import (
     Outcome,
     PlaceOrder,
     Refused,
+    TopicKind,
 )
 from tapewire.ports import Clock
+from tapewire.venues.chart import FinishedBar
 from tapewire.venues.directory import Directory
+from tapewire.venues.keeper import Keeper
 from tapewire.venues.listing import Listing
 from tapewire.venues.streams import Streams
 
@@ -39,6 +50,7 @@ class Desk:
         directory: Directory,
         listings: tuple[Listing, ...],
         streams: Streams,
+        keeper: Keeper,
         *,
         clock: Clock,
     ) -> None:
@@ -50,8 +62,10 @@ class Desk:
         self._directory = directory
         self._listings = listings
         self._streams = streams
+        self._keeper = keeper
         self._clock = clock
         self._last_ns = 0
+        self._passed_s = 0
 
     def best(self, instrument: Instrument) -> tuple[int | None, int | None]:
         """Return the best bid and the best ask, ticks; None for an empty side."""
@@ -67,12 +81,40 @@ class Desk:
         first = self._apply(translated)
         if isinstance(first, OrderRejected | CancelRejected):
             return Refused(int(first.code), first.reason)
-        assert not isinstance(first, Traded), "an order is accepted before it trades"
+        assert isinstance(first, OrderAccepted | OrderCancelled), "an order is accepted before it trades"
         return Done(str(first.order_id))
 
+    def set_rules(self, position: int, band_ticks: tuple[int, int], *, is_open: bool) -> None:
+        """Let other rules hold for an instrument; orders outside the new limits are cancelled."""
+        self._apply(exchange.SetRules(instrument=position, price_band_ticks=band_ticks, is_open=is_open))
+
+    def now_ns(self) -> int:
+        """Return the event time of now: the wall clock, which may be set back, but never going back."""
+        self._last_ns = max(self._clock.wall_ns(), self._last_ns)
+        return self._last_ns
+
+    def pass_time(self, now_s: int) -> None:
+        """Finish the bars whose time has passed; the streams hold what is to be told."""
+        if now_s == self._passed_s:
+            return
+        self._passed_s = now_s
+        for position, listing in enumerate(self._listings):
+            self._tell_finished(position, listing.charts.expire(now_s))
+
+    def _tell_finished(self, position: int, finished: list[FinishedBar]) -> None:
+        self._keeper.finished(position, finished)
+        listing = self._listings[position]
+        for final in finished:
+            self._streams.happened(
+                position,
+                listing.position(final.sequence),
+                partial(listing.bar_record, final.bar),
+                kind=TopicKind.BAR,
+                interval_s=final.interval_s,
+            )
+
     def _apply(self, command: exchange.Command) -> exchange.Event:
-        # The wall clock may be set back; event time may not.
-        at_ns = self._last_ns = max(self._clock.wall_ns(), self._last_ns)
+        at_ns = self.now_ns()
         events = self._core.apply(command, at_ns=at_ns)
         first = events[0]
         if isinstance(first, OrderRejected | CancelRejected):
@@ -81,9 +123,15 @@ class Desk:
         for event in events:
             if isinstance(event, Traded):
                 printed = listing.note_trade(event)
+                self._keeper.trade(first.instrument, printed)
                 self._streams.happened(
                     first.instrument, listing.tape_position, partial(listing.trade, printed, existing=False)
                 )
+                self._tell_finished(first.instrument, listing.charts.trade(printed))
+                for interval_s in listing.charts.intervals:
+                    self._streams.state_changed(first.instrument, TopicKind.BAR, interval_s)
+                for interval_s in listing.clusters.trade(printed):
+                    self._streams.state_changed(first.instrument, TopicKind.CLUSTER, interval_s)
         if listing.note_change(at_ns):
             self._streams.changed(first.instrument)
         return first

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from tapewire.market import TickBar
+from tapewire.model import DAY_S
+
 __all__ = ["SessionFigures", "trading_day"]
 
 _DAY_NS = 86_400 * 1_000_000_000
@@ -17,8 +20,8 @@ def trading_day(at_ns: int) -> int:
 class SessionFigures:
     """What one instrument's trades of one day come to, in ticks and lots.
 
-    Before the first trade ever all prices are the previous close. After midnight the figures stay until the
-    first trade of the new day, which makes the last price of the old day the previous close.
+    Before the first trade of a day all its prices are the previous close, which is the last price of the day
+    before. A day turns with ``turn`` or with its first trade, whichever is first.
     """
 
     __slots__ = (
@@ -43,13 +46,28 @@ class SessionFigures:
         self.lots = 0
         self._day = trading_day(at_ns)
 
+    def restore(self, day: TickBar, prev_close_ticks: int, last_at_ns: int) -> None:
+        """Take over the figures of a day that was traded before: its bar, and the close of the day before it."""
+        self._day = day.time_s // DAY_S
+        self.prev_close_ticks = prev_close_ticks
+        self.open_ticks, self.last_ticks = day.open_ticks, day.close_ticks
+        self.high_ticks, self.low_ticks = day.high_ticks, day.low_ticks
+        self.lots = day.lots
+        self.last_at_ns = last_at_ns
+
+    def turn(self, at_ns: int) -> bool:
+        """Begin a new day if it is one: all prices are the last one of the old day. Return whether it is."""
+        day = trading_day(at_ns)
+        if day == self._day:
+            return False
+        self._day = day
+        self.lots = 0
+        self.prev_close_ticks = self.open_ticks = self.high_ticks = self.low_ticks = self.last_ticks
+        return True
+
     def trade(self, price_ticks: int, lots: int, at_ns: int) -> None:
         """Add one trade."""
-        day = trading_day(at_ns)
-        if day != self._day:
-            self._day = day
-            self.prev_close_ticks = self.last_ticks
-            self.lots = 0
+        self.turn(at_ns)
         if not self.lots:
             self.open_ticks = self.high_ticks = self.low_ticks = price_ticks
         elif price_ticks > self.high_ticks:

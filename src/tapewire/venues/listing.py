@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tapewire.exchange import OrderBook, Traded
-from tapewire.market import BondTerms
+from tapewire.market import BondTerms, TickBar
 from tapewire.model import (
+    Bar,
     Book,
     BookLevel,
+    Cluster,
+    ClusterLevel,
     Instrument,
     InstrumentKind,
     Quote,
@@ -15,10 +20,14 @@ from tapewire.model import (
     Trade,
     to_iso,
 )
-from tapewire.ports import Snapshot
+from tapewire.ports import ArchivedTrade, Snapshot
 from tapewire.venues.bond_figures import BondFigures
+from tapewire.venues.charts import Charts
+from tapewire.venues.clusters import Clusters
 from tapewire.venues.figures import SessionFigures
 from tapewire.venues.open_interest import OpenInterest
+from tapewire.venues.past_bars import PastBars
+from tapewire.venues.rules import Rules
 from tapewire.venues.tape import Print, Tape
 
 __all__ = ["BOOK_DEPTH_MAX", "Listing"]
@@ -35,7 +44,8 @@ class Listing:
     """The public face of one instrument.
 
     The positions of its book and quote are the version of the exchange's book: whatever changes a quote, a
-    trade included, changes what rests. A record is made once for each version that somebody asks for.
+    trade included, changes what rests, but for the turn of a day, which counts as well. A record is made once
+    for each version that somebody asks for.
     """
 
     def __init__(
@@ -52,6 +62,9 @@ class Listing:
         """
         self.instrument = instrument
         self.tape = Tape()
+        self.charts = Charts(self.tape, at_ns // _NS_IN_S)
+        self.clusters = Clusters(self.tape)
+        self.rules = Rules(instrument)
         self._book = book
         self._epoch = epoch
         self._figures = SessionFigures(instrument.prev_close_ticks, at_ns=at_ns)
@@ -62,8 +75,63 @@ class Listing:
         self._tick_numerator, self._tick_denominator = instrument.tick_size.as_integer_ratio()
         self._noted_version = book.version
         self._changed_at_ns = at_ns
+        #: Days that have turned: a quote changes with them though no order does.
+        self._turns = 0
         self._book_snapshot: Snapshot | None = None
         self._quote_snapshot: Snapshot | None = None
+
+    def restore(
+        self,
+        past: PastBars,
+        *,
+        now_ns: int,
+        prints: Sequence[Print] = (),
+        minutes: Sequence[TickBar] = (),
+        days: Sequence[TickBar] = (),
+    ) -> None:
+        """Continue what was before this start of the venue; to be called before anything happens.
+
+        Args:
+            past: What lies before the venue's first start.
+            now_ns: Wall time, UTC ns.
+            prints: The last trades of earlier starts, oldest first.
+            minutes: Their minute bars, oldest first; the last one may still run.
+            days: Their days, oldest first; the first day ever includes its seeded part. The last one may run.
+        """
+        self.tape = Tape(prints)
+        self.charts = Charts(self.tape, now_ns // _NS_IN_S, past, minutes=minutes, days=days)
+        self.clusters = Clusters(self.tape)
+        if self._open_interest is not None and prints:
+            self._open_interest = OpenInterest(prints[-1].open_interest)
+        if days:
+            prev_close_ticks = days[-2].close_ticks if len(days) > 1 else self.instrument.prev_close_ticks
+            last_at_ns = prints[-1].at_ns if prints else past.until_s * _NS_IN_S
+            self._figures.restore(days[-1], prev_close_ticks, last_at_ns)
+            self._quote_snapshot = None
+
+    def turn_day(self, at_ns: int) -> bool:
+        """Begin a new day's figures if it is one, and return whether it is."""
+        if not self._figures.turn(at_ns):
+            return False
+        self._turns += 1
+        return True
+
+    @property
+    def band_ticks(self) -> tuple[int, int]:
+        """The price limits of the day: as far from the last close as the listing's from its own."""
+        listed, close = self.instrument.prev_close_ticks, self._figures.prev_close_ticks
+        low, high = self.instrument.price_band_ticks
+        return max(close - close * (listed - low) // listed, 1), close + close * (high - listed) // listed
+
+    @property
+    def last_ticks(self) -> int:
+        """The last price, or the previous close before the first trade."""
+        return self._figures.last_ticks
+
+    @property
+    def prev_close_ticks(self) -> int:
+        """The last price of the day before."""
+        return self._figures.prev_close_ticks
 
     @property
     def best(self) -> tuple[int | None, int | None]:
@@ -75,8 +143,15 @@ class Listing:
         """Where the tape stands: the position of its newest trade."""
         return StreamPosition(self._epoch, self.tape.sequence)
 
+    def position(self, sequence: int) -> StreamPosition:
+        """Return a position in the streams of this start of the venue."""
+        return StreamPosition(self._epoch, sequence)
+
     def note_trade(self, trade: Traded) -> Print:
-        """Take a trade of this instrument into tape and figures and return its print."""
+        """Take a trade of this instrument into tape and figures and return its print.
+
+        Bars and clusters learn of it from the desk, which tells what it finishes.
+        """
         open_interest = 0
         if self._open_interest is not None:
             self._open_interest.trade(trade.buyer, trade.seller, trade.lots)
@@ -108,8 +183,8 @@ class Listing:
         return self._book_snapshot
 
     def quote(self) -> Snapshot:
-        """Return the quote; its figures are those of the trading day of the last trade."""
-        position = StreamPosition(self._epoch, self._book.version)
+        """Return the quote with the figures of the trading day."""
+        position = StreamPosition(self._epoch, self._book.version + self._turns)
         if self._quote_snapshot is None or self._quote_snapshot.position != position:
             self._quote_snapshot = Snapshot(position, self._quote())
         return self._quote_snapshot
@@ -130,8 +205,72 @@ class Listing:
             side=printed.aggressor,
         )
 
+    def bar(self, interval_s: int) -> Snapshot | None:
+        """Return the newest bar that has trades; None before the first trade."""
+        newest = self.charts.newest(interval_s)
+        if newest is None:
+            return None
+        return Snapshot(self.tape_position, self.bar_record(newest))
+
+    def bar_record(self, bar: TickBar) -> Bar:
+        """Return the record of a bar of this instrument."""
+        return Bar(
+            time_s=bar.time_s,
+            close=self._price(bar.close_ticks),
+            open=self._price(bar.open_ticks),
+            high=self._price(bar.high_ticks),
+            low=self._price(bar.low_ticks),
+            volume=bar.lots,
+        )
+
+    def tick_bar(self, record: Bar) -> TickBar:
+        """Return the bar that a record of this instrument shows."""
+        return TickBar(
+            record.time_s,
+            self._ticks(record.open),
+            self._ticks(record.high),
+            self._ticks(record.low),
+            self._ticks(record.close),
+            record.volume,
+        )
+
+    def archived(self, printed: Print) -> ArchivedTrade:
+        """Return a trade as it is kept in the archive."""
+        return ArchivedTrade(
+            printed.id,
+            printed.at_ns,
+            self._price(printed.price_ticks),
+            printed.lots,
+            printed.aggressor,
+            printed.open_interest,
+        )
+
+    def printed(self, trade: ArchivedTrade) -> Print:
+        """Return a trade of the archive as it was printed."""
+        return Print(
+            trade.id, self._ticks(trade.price), trade.quantity, trade.side, trade.at_ns, trade.open_interest
+        )
+
+    def cluster(self, interval_s: int, now_s: int) -> Snapshot:
+        """Return the running cluster, prices ascending."""
+        cluster = self.clusters.newest(interval_s, now_s)
+        levels = tuple(
+            ClusterLevel(price=self._price(ticks), buy_quantity=bought, sell_quantity=sold)
+            for ticks, (bought, sold) in sorted(cluster.lots.items())
+        )
+        record = Cluster(time_s=cluster.opening_s, levels=levels)
+        return Snapshot(self.position(cluster.sequence), record)
+
+    def state(self) -> Snapshot:
+        """Return the full state of the instrument's rules."""
+        return Snapshot(self.position(self.rules.sequence), self.rules.state)
+
     def _price(self, ticks: int) -> float:
         return ticks * self._tick_numerator / self._tick_denominator
+
+    def _ticks(self, price: float) -> int:
+        # What comes back was a whole number of ticks when it went: the nearest is the one.
+        return round(price * self._tick_denominator / self._tick_numerator)
 
     def _levels(self, side: Side) -> tuple[BookLevel, ...]:
         levels = self._book.levels(side, BOOK_DEPTH_MAX)

@@ -8,13 +8,13 @@ __all__ = ["OpenInterest"]
 class OpenInterest:
     """Counts the contracts held long, which are as many as those held short.
 
-    It starts at 0 with the venue, since nobody holds anything, and follows from the trades alone. Keeps one
-    number for each account with a position.
+    It starts with what is said to be held by accounts that never trade here, and follows from the trades
+    alone. Keeps one number for each account with a position.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lots: int = 0) -> None:
         #: Contracts.
-        self.lots = 0
+        self.lots = lots
         self._positions: dict[str, int] = {}
 
     def trade(self, buyer: str, seller: str, lots: int) -> None:

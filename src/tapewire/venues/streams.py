@@ -17,17 +17,37 @@ from tapewire.ports import FeedSink
 __all__ = ["SERVED_KINDS", "Streams"]
 
 #: The kinds of streams that the embedded venue has.
-SERVED_KINDS = frozenset({TopicKind.BOOK, TopicKind.QUOTE, TopicKind.TRADES})
+SERVED_KINDS = frozenset(
+    {
+        TopicKind.BOOK,
+        TopicKind.QUOTE,
+        TopicKind.TRADES,
+        TopicKind.BAR,
+        TopicKind.CLUSTER,
+        TopicKind.INSTRUMENT,
+    }
+)
+
+#: What changes when the book does.
+_BOOK_KINDS = (TopicKind.BOOK, TopicKind.QUOTE)
+
+
+class _Channel(NamedTuple):
+    """One stream, however its board is named in the topic: a primary board has two names."""
+
+    instrument: int
+    kind: TopicKind
+    interval_s: int = 0
 
 
 class _Feed:
     """One open topic."""
 
-    __slots__ = ("instrument", "sinks", "told", "topic")
+    __slots__ = ("channel", "sinks", "told", "topic")
 
-    def __init__(self, topic: Topic, instrument: int) -> None:
+    def __init__(self, topic: Topic, channel: _Channel) -> None:
         self.topic = topic
-        self.instrument = instrument
+        self.channel = channel
         self.sinks: list[FeedSink] = []
         #: A sink was told of a change and nobody has pulled the new state yet: no need to tell again.
         self.told = False
@@ -43,20 +63,19 @@ class _Notice(NamedTuple):
 class Streams:
     """The open topics of a venue. Instruments are named by their position in the venue's list."""
 
-    def __init__(self, instrument_count: int) -> None:
+    def __init__(self) -> None:
         self._feeds: dict[Topic, _Feed] = {}
-        self._state_feeds: list[list[_Feed]] = [[] for _ in range(instrument_count)]
-        self._event_feeds: list[list[_Feed]] = [[] for _ in range(instrument_count)]
+        self._channels: dict[_Channel, list[_Feed]] = {}
         # Dicts keep an order that a set would not: equal runs tell their sinks in equal order.
-        self._changed: dict[int, None] = {}
+        self._changed: dict[_Channel, None] = {}
         self._notices: deque[_Notice] = deque()
 
     def open(self, topic: Topic, instrument: int, sink: FeedSink) -> None:
         """Begin to tell ``sink`` about a topic of this instrument. Opening it again does nothing."""
         feed = self._feeds.get(topic)
         if feed is None:
-            feed = self._feeds[topic] = _Feed(topic, instrument)
-            self._of_instrument(feed).append(feed)
+            feed = self._feeds[topic] = _Feed(topic, _Channel(instrument, topic.kind, topic.interval_s))
+            self._channels.setdefault(feed.channel, []).append(feed)
         if not any(known is sink for known in feed.sinks):
             feed.sinks.append(sink)
         # The newcomer has not been told of a change that others have not pulled yet.
@@ -70,7 +89,14 @@ class Streams:
         feed.sinks = [known for known in feed.sinks if known is not sink]
         if not feed.sinks:
             del self._feeds[topic]
-            self._of_instrument(feed).remove(feed)
+            feeds = self._channels[feed.channel]
+            feeds.remove(feed)
+            if not feeds:
+                del self._channels[feed.channel]
+
+    def is_open(self, instrument: int, kind: TopicKind, interval_s: int = 0) -> bool:
+        """Return whether somebody listens to this stream, under any name of its board."""
+        return _Channel(instrument, kind, interval_s) in self._channels
 
     def pulled(self, topic: Topic) -> None:
         """Note that the state of a topic was read: its next change is worth telling."""
@@ -80,12 +106,26 @@ class Streams:
 
     def changed(self, instrument: int) -> None:
         """Note that book and quote of an instrument are new."""
-        if self._state_feeds[instrument]:
-            self._changed[instrument] = None
+        for kind in _BOOK_KINDS:
+            self.state_changed(instrument, kind)
 
-    def happened(self, instrument: int, position: StreamPosition, record: Callable[[], Record]) -> None:
+    def state_changed(self, instrument: int, kind: TopicKind, interval_s: int = 0) -> None:
+        """Note that one state of an instrument is new."""
+        channel = _Channel(instrument, kind, interval_s)
+        if channel in self._channels:
+            self._changed[channel] = None
+
+    def happened(
+        self,
+        instrument: int,
+        position: StreamPosition,
+        record: Callable[[], Record],
+        *,
+        kind: TopicKind = TopicKind.TRADES,
+        interval_s: int = 0,
+    ) -> None:
         """Note one more event of an instrument; ``record`` makes it, and is called only if somebody listens."""
-        feeds = self._event_feeds[instrument]
+        feeds = self._channels.get(_Channel(instrument, kind, interval_s))
         if not feeds:
             return
         event = (position, record())
@@ -97,8 +137,8 @@ class Streams:
         Raises:
             ExceptionGroup: Sinks have failed. All others were told all the same, and nothing is left over.
         """
-        for instrument in self._changed:
-            for feed in self._state_feeds[instrument]:
+        for channel in self._changed:
+            for feed in self._channels.get(channel, ()):
                 if not feed.told:
                     feed.told = True
                     self._notices.extend(_Notice(feed, sink, None) for sink in feed.sinks)
@@ -111,10 +151,6 @@ class Streams:
                 failures.append(failure)
         if failures:
             raise ExceptionGroup("sinks have failed", failures)
-
-    def _of_instrument(self, feed: _Feed) -> list[_Feed]:
-        feeds = self._state_feeds if feed.topic.kind.is_state else self._event_feeds
-        return feeds[feed.instrument]
 
 
 def _tell(notice: _Notice) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from itertools import islice
 
 import msgspec
@@ -31,10 +32,19 @@ class Print(msgspec.Struct, frozen=True, gc=False):
 class Tape:
     """The last ``TAPE_TRADES_MAX`` trades, oldest first."""
 
-    def __init__(self) -> None:
-        self._prints: deque[Print] = deque(maxlen=TAPE_TRADES_MAX)
+    def __init__(self, earlier: Iterable[Print] = ()) -> None:
+        """Begin with the trades of earlier starts of the venue, oldest first; they have no sequence."""
+        self._prints: deque[Print] = deque(earlier, maxlen=TAPE_TRADES_MAX)
         #: Trades since the venue was started, which is also the sequence of the newest one.
         self.sequence = 0
+
+    def __len__(self) -> int:
+        return len(self._prints)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next trade pushes the oldest one out: there may have been older ones."""
+        return len(self._prints) == TAPE_TRADES_MAX
 
     def append(self, trade: Traded, open_interest: int) -> Print:
         """Note one more trade and return its print."""

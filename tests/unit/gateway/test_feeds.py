@@ -25,7 +25,7 @@ class Subscriber:
         self.states: list[tuple[float, Any]] = []
         self.events: list[Any] = []
 
-    def deliver_state(self, shared: bytes) -> None:
+    def deliver_state(self, position: StreamPosition, shared: bytes) -> None:
         self.states.append((asyncio.get_running_loop().time(), json.loads(shared + b"}")["data"]))
 
     def deliver_event(self, position: StreamPosition, *event: Any) -> None:

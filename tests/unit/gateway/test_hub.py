@@ -39,7 +39,7 @@ class Source:
 
 
 class Subscriber:
-    def deliver_state(self, shared: bytes) -> None:
+    def deliver_state(self, position: StreamPosition, shared: bytes) -> None:
         raise AssertionError("there is no state")
 
     def deliver_event(self, position: StreamPosition, record: Record, shared: bytes) -> None:

@@ -6,7 +6,6 @@ from tapewire.gateway.feeds import EventFeed, FeedKey
 from tapewire.gateway.outbox import Outbox
 from tapewire.gateway.subscription import Subscription
 from tapewire.model import Exchange, Side, StreamPosition, Topic, TopicKind, Trade
-from tapewire.ports import TradesPage
 from tapewire.protocol.requests import SubscribeTrades
 from tapewire.protocol.words import Format
 
@@ -45,8 +44,7 @@ class Desk:
         self.subscription.deliver_event(position, trade(number), self.write(trade(number)))
 
     def begin(self, *numbers: int, reached: StreamPosition) -> None:
-        page = TradesPage(reached, [trade(number) for number in numbers])
-        self.subscription.begin(page, self.write)
+        self.subscription.begin([trade(number) for number in numbers], reached, self.write)
 
     def write(self, record: object) -> bytes:
         assert isinstance(record, Trade)

@@ -2,8 +2,8 @@ from datetime import date
 
 import pytest
 
-from tapewire.market import BOND_TERMS, CATALOGUE_SIZE, catalogue
-from tapewire.model import InstrumentKind
+from tapewire.market import BOND_TERMS, CATALOGUE_SIZE, OPTION_TERMS, catalogue
+from tapewire.model import NEVER, InstrumentKind
 
 
 def test_the_order_begins_with_the_three_best_known():
@@ -11,8 +11,28 @@ def test_the_order_begins_with_the_three_best_known():
     assert catalogue()[:7] == catalogue(7)
 
 
-@pytest.mark.parametrize("count", [6, 26, CATALOGUE_SIZE])
-def test_six_and_more_include_every_kind(count):
+def test_all_of_it_includes_an_option_and_the_future_under_it():
+    [option] = [instrument for instrument in catalogue() if instrument.kind is InstrumentKind.OPTION]
+
+    assert OPTION_TERMS[option.symbol].underlying == option.underlying == "SiH7"
+    assert option.strike == 92_500
+    assert any(instrument.symbol == option.underlying for instrument in catalogue())
+
+
+def test_static_facts_are_there_for_those_that_have_them():
+    for instrument in catalogue():
+        is_security = instrument.kind in (InstrumentKind.SHARE, InstrumentKind.BOND)
+        assert (instrument.isin is not None) == is_security
+        assert len(instrument.cfi_code) == 6
+        assert instrument.rating > 0
+        derivative = instrument.market == "FORTS"
+        assert (instrument.cancels_on != NEVER) == (derivative or instrument.kind is InstrumentKind.BOND)
+        assert (instrument.tick_value is not None) == derivative
+        assert bool(instrument.underlying) == derivative
+
+
+@pytest.mark.parametrize("count", [6, 26, CATALOGUE_SIZE - 1])
+def test_six_and_more_include_every_kind_of_instrument_but_the_option(count):
     kinds = {instrument.kind for instrument in catalogue(count)}
 
     assert kinds == {
@@ -53,8 +73,9 @@ def test_rules_are_usable(instrument):
         InstrumentKind.FUTURE: "RFUD",
         InstrumentKind.CURRENCY: "CETS",
         InstrumentKind.BOND: "TQOB",
+        InstrumentKind.OPTION: "ROPD",
     }.get(instrument.kind)
-    has_margin = instrument.kind is InstrumentKind.FUTURE
+    has_margin = instrument.market == "FORTS"
     assert (instrument.margin_buy is not None) == (instrument.margin_sell is not None) == has_margin
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tapewire.market import EVENTS_PER_SECOND_MAX, PARTICIPANT_MARK, Market, catalogue
+from tapewire.market import EVENTS_PER_SECOND_MAX, PARTICIPANT_MARK, Market, catalogue, pace_of
 from tapewire.model import Refused
 from trading import BUY, SELL, ExchangeFloor, instrument, place
 
@@ -42,15 +42,39 @@ def test_the_rate_is_met_exactly_while_nobody_disturbs(rate, steps):
     assert events == int(rate * steps * market.step_s)
 
 
-def test_the_first_instrument_is_the_most_active():
+def test_instruments_share_the_events_as_they_share_the_trades_of_the_real_exchange():
     instruments = catalogue(10)
     market, floor = Market(instruments, seed=1, events_per_second=2000), ExchangeFloor(instruments)
     for _ in range(200):
         market.step(floor)
 
     traded = [sum(trade.instrument == position for trade in floor.trades) for position in range(10)]
-    assert traded[0] == max(traded)
+    paces = [pace_of(instrument.symbol).trades_per_window for instrument in instruments]
+    assert traded.index(max(traded)) == paces.index(max(paces))
     assert min(traded) > 0
+
+
+def test_the_calibrated_rate_grows_with_the_speed():
+    usual = Market(catalogue(), seed=1).events_per_second
+
+    assert 100 <= usual <= 300
+    assert Market(catalogue(), seed=1, speed=10.0).events_per_second == pytest.approx(10 * usual, rel=0.01)
+    assert Market(catalogue(1), seed=1, speed=0.001).events_per_second == 1
+
+
+def test_an_explicit_rate_wins_over_the_speed():
+    assert Market(catalogue(), seed=1, events_per_second=4_000, speed=0.5).events_per_second == 4_000
+
+
+@pytest.mark.parametrize("speed", [0, -1.0, float("nan")])
+def test_a_speed_that_is_not_above_zero_is_an_error(speed):
+    with pytest.raises(ValueError, match="speed"):
+        Market(catalogue(), seed=1, speed=speed)
+
+
+def test_a_speed_beyond_the_largest_rate_is_an_error_that_names_the_rate():
+    with pytest.raises(ValueError, match="not between 1 and 5000"):
+        Market(catalogue(), seed=1, speed=1_000.0)
 
 
 def test_participants_trade_under_their_mark_and_never_with_themselves():

@@ -8,11 +8,13 @@ from decimal import Decimal
 import pytest
 
 from tapewire.model import (
+    Bar,
     CancelOrder,
     Done,
     Exchange,
     Instrument,
     InstrumentKind,
+    InstrumentUpdate,
     OrderType,
     PlaceOrder,
     Record,
@@ -24,6 +26,7 @@ from tapewire.model import (
 )
 from tapewire.ports import UnknownTopicError
 from tapewire.simulation import START_NS, ScriptedVenue, VirtualClock, run_virtual
+from trading import RecordingSink
 
 
 def instrument(symbol: str = "SBER", board: str = "TQBR") -> Instrument:
@@ -293,3 +296,39 @@ def test_the_script_itself_is_checked(venue: ScriptedVenue) -> None:
         venue.publish(venue.topic(TopicKind.BOOK, SBER), trade)
     with pytest.raises(UnknownTopicError):
         venue.publish_trade(instrument("NOPE"), 1)
+
+
+def test_bars_run_finish_and_are_read_back(venue: ScriptedVenue) -> None:
+    sink = RecordingSink()
+    topic = venue.topic(TopicKind.BAR, SBER, 60)
+    venue.open(topic, sink)
+    one, two = (Bar(time_s=time_s, open=1.0, high=2.0, low=0.5, close=1.5, volume=9) for time_s in (60, 180))
+    venue.run_bar(topic, one)
+    venue.finish_bar(topic, one)
+    venue.run_bar(topic, two)
+
+    async def main() -> None:
+        page = await venue.bars(topic, 0, 999, 9)
+        assert (page.bars, page.position) == ([one, two], venue.position(topic))
+        assert (await venue.bars(topic, 0, 999, 1)).bars == [two]
+        assert await venue.bar_neighbours(topic, 61, 100) == (60, 180)
+        assert await venue.bar_neighbours(topic, 0, 999) == (None, None)
+
+    run_virtual(main())
+    assert sink.changes == [topic, topic]
+    assert [record for _, _, record in sink.events] == [one]
+    assert venue.current(topic) == (venue.position(topic), two)
+
+
+def test_changes_of_an_instrument_are_told_as_they_are_and_laid_over_its_state(venue: ScriptedVenue) -> None:
+    sink = RecordingSink()
+    topic = venue.topic(TopicKind.INSTRUMENT, SBER)
+    venue.open(topic, sink)
+    before = asyncio.run(venue.instrument_state(topic)).record
+    update = InstrumentUpdate(symbol="SBER", price_max=12.0)
+    venue.change_instrument(SBER, update)
+
+    position, after = asyncio.run(venue.instrument_state(topic))
+    assert isinstance(before, InstrumentUpdate)
+    assert after == before.merged(update) != before
+    assert sink.events == [(topic, position, update)]

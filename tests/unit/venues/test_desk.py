@@ -15,7 +15,9 @@ from tapewire.model import (
 )
 from tapewire.venues.desk import Desk
 from tapewire.venues.directory import Directory
+from tapewire.venues.keeper import Keeper
 from tapewire.venues.listing import Listing
+from tapewire.venues.memory_archive import MemoryArchive
 from tapewire.venues.streams import Streams
 from trading import BUY, SELL, FakeClock, RecordingSink, instrument, topic
 
@@ -31,8 +33,9 @@ class Stage:
             Listing(listed, self.core.book(position), None, epoch="e", at_ns=self.clock.now_ns)
             for position, listed in enumerate(directory.instruments)
         )
-        self.streams = Streams(2)
-        self.desk = Desk(self.core, directory, self.listings, self.streams, clock=self.clock)
+        self.streams = Streams()
+        self.keeper = Keeper(self.listings, MemoryArchive())
+        self.desk = Desk(self.core, directory, self.listings, self.streams, self.keeper, clock=self.clock)
 
 
 @pytest.fixture

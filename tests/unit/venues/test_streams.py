@@ -24,7 +24,7 @@ def position(sequence):
 
 @pytest.fixture
 def streams():
-    return Streams(2)
+    return Streams()
 
 
 @pytest.fixture

@@ -1,54 +1,36 @@
-"""HTTP of the gateway: the token service and the clock. Errors carry ``{"code":…,"message":…}``."""
+"""The token service: access tokens for refresh tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 
 import msgspec
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from tapewire.gateway.http.answers import value_answer
 from tapewire.gateway.tokens import TokenAuthority
-from tapewire.ports import Clock
 from tapewire.protocol.errors import UNREADABLE, MalformedMessageError
 from tapewire.protocol.tokens import AccessToken, RefreshRequest, read_refresh_body
 
-__all__ = ["http_application"]
+__all__ = ["BODY_BYTES_MAX", "refresh_handler"]
 
 #: No refresh request is near this large.
 BODY_BYTES_MAX = 64 * 1024
-_NAMES = {
-    400: "BadRequest",
-    403: "Forbidden",
-    404: "NotFound",
-    405: "MethodNotAllowed",
-    413: "RequestTooLarge",
-}
 
 
-def http_application(tokens: TokenAuthority, clock: Clock) -> Starlette:
-    """Return the ASGI application of the gateway."""
+def refresh_handler(tokens: TokenAuthority) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers ``POST /refresh``."""
 
     async def refresh(request: Request) -> Response:
         asked = await _refresh_request(request)
         token = tokens.refresh(asked.token, asked.allowed_portfolios)
         if token is None:
             raise HTTPException(403, "Refresh token is not valid")
-        return _json(AccessToken(token))
+        return value_answer(AccessToken(token))
 
-    async def time(request: Request) -> Response:
-        return _json(clock.wall_ns() // 1_000_000_000)
-
-    return Starlette(
-        routes=[
-            Route("/refresh", refresh, methods=["POST"]),
-            Route("/md/v2/time", time, methods=["GET"]),
-        ],
-        exception_handlers={HTTPException: _error},
-    )
+    return refresh
 
 
 async def _refresh_request(request: Request) -> RefreshRequest:
@@ -93,13 +75,3 @@ async def _bounded_body(request: Request) -> bytes:
         # Nobody is there to read this, but an exception would be logged as a fault of ours.
         raise HTTPException(400, "The body has not come whole") from error
     return bytes(body)
-
-
-async def _error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = _NAMES.get(error.status_code, str(error.status_code))
-    return _json({"code": code, "message": error.detail}, error.status_code, error.headers)
-
-
-def _json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")

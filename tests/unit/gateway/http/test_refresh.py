@@ -1,4 +1,4 @@
-"""The token service and the clock over HTTP, in virtual time."""
+"""The token service over HTTP, in virtual time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tapewire.gateway.http import BODY_BYTES_MAX, http_application
+from tapewire.gateway.http import http_application
+from tapewire.gateway.http.refresh import BODY_BYTES_MAX
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.ports import HttpAnswer
 from tapewire.protocol.tokens import claims_of
-from tapewire.simulation import START_NS, SimulatedHttp, VirtualClock, run_virtual
+from tapewire.simulation import ScriptedVenue, SimulatedHttp, VirtualClock, run_virtual
 from unit.gateway.world import KEY, OTHER_REFRESH, REFRESH, USERS
 
 Ask = Callable[..., Coroutine[Any, Any, HttpAnswer]]
@@ -26,7 +27,7 @@ def asked(method: str, path: str, body: object = b"", *, headers: dict[str, str]
     async def main() -> HttpAnswer:
         clock = VirtualClock()
         http = SimulatedHttp()
-        http.listen("gateway:80", http_application(TokenAuthority(KEY, USERS, clock), clock))
+        http.listen("gateway:80", http_application(TokenAuthority(KEY, USERS, clock), clock, ScriptedVenue([])))
         await asyncio.sleep(0.9)
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await http.request(method, f"http://gateway{path}", body=raw, headers=headers, timeout_s=5)
@@ -150,7 +151,7 @@ def test_a_refused_method_says_which_one_is_taken() -> None:
             started.append(message)
 
         scope = {"type": "http", "method": "GET", "path": "/refresh", "headers": [], "query_string": b""}
-        await http_application(TokenAuthority(KEY, USERS, clock), clock)(scope, receive, send)
+        await http_application(TokenAuthority(KEY, USERS, clock), clock, ScriptedVenue([]))(scope, receive, send)
         return dict(started[0]["headers"])
 
     assert run_virtual(main)[b"allow"] == b"POST"
@@ -168,8 +169,3 @@ def test_an_unknown_path_is_not_found() -> None:
 def test_content_type_does_not_matter() -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8"):
         assert portfolios(asked("POST", "/refresh", {"token": REFRESH}, headers={"Content-Type": kind})) == BOTH
-
-
-def test_the_time_is_a_bare_integer_of_whole_seconds() -> None:
-    answer = asked("GET", "/md/v2/time")
-    assert (answer.status, answer.body) == (200, str(START_NS // 1_000_000_000).encode())

@@ -1,0 +1,68 @@
+"""Who asks over HTTP, and whether too often: in front of everything else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tapewire.gateway.http.answers import error_answer
+from tapewire.gateway.http.throttle import Throttle
+from tapewire.gateway.tokens import TokenAuthority
+from tapewire.protocol.tokens import Claims
+
+__all__ = ["Admission", "Caller", "caller_of"]
+
+_CALLER = "tapewire.caller"
+
+
+class Caller(NamedTuple):
+    """Who makes a request."""
+
+    #: What a good token says; None without one.
+    claims: Claims | None
+    #: A token was shown, but it is not good.
+    is_refused: bool = False
+
+
+class Admission:
+    """ASGI middleware: finds out who asks and refuses those who ask too often.
+
+    Requests with a good token count for its login, all others for the address they come from.
+    """
+
+    def __init__(self, app: ASGIApp, *, tokens: TokenAuthority, throttle: Throttle) -> None:
+        self._app = app
+        self._tokens = tokens
+        self._throttle = throttle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        caller = self._identify(Headers(scope=scope).get("authorization", ""))
+        client = scope.get("client")
+        name = f"login {caller.claims.sub}" if caller.claims else f"address {client[0] if client else ''}"
+        if self._throttle.admit(name, asyncio.get_running_loop().time()):
+            scope[_CALLER] = caller
+            await self._app(scope, receive, send)
+            return
+        text = f"Too many requests: at most {self._throttle.per_second} a second"
+        # A second empties no bucket for good, but it is the shortest time that the header can say.
+        await error_answer(429, text, {"Retry-After": "1"})(scope, receive, send)
+
+    def _identify(self, authorization: str) -> Caller:
+        if not authorization:
+            return Caller(None)
+        scheme, _, token = authorization.partition(" ")
+        claims = self._tokens.verify(token.strip()) if scheme.casefold() == "bearer" else None
+        return Caller(claims, is_refused=claims is None)
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Return who makes a request that was admitted."""
+    caller = scope[_CALLER]
+    assert isinstance(caller, Caller)
+    return caller

@@ -1,0 +1,142 @@
+"""The exchange's own acts: it opens and closes trading, turns the day, and sets limits and collateral."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+from tapewire.market import OPTION_TERMS, Market, OptionTerms, TradingHours
+from tapewire.model import UNSET, Instrument, InstrumentUpdate, Maybe, TopicKind, trading_day
+from tapewire.venues.desk import Desk
+from tapewire.venues.listing import Listing
+from tapewire.venues.rules import STATUS_TEXTS
+from tapewire.venues.streams import Streams
+
+__all__ = ["OPTIONS_EVERY_S", "Supervisor"]
+
+#: Theoretical prices are reckoned anew so often.
+OPTIONS_EVERY_S = 60
+
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+_CENT = Decimal("0.01")
+
+
+class Supervisor:
+    """Watches the clock; what it changes is told on the instruments' streams as partial updates."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        listings: tuple[Listing, ...],
+        streams: Streams,
+        market: Market,
+        hours: TradingHours,
+    ) -> None:
+        """Take over the rules of all listings; nothing changes before ``begin``."""
+        self._desk = desk
+        self._listings = listings
+        self._streams = streams
+        self._market = market
+        self._hours = hours
+        self._day = 0
+        self._options_at_s = 0
+        self._seen_s = 0
+        self._by_symbol = {listing.instrument.symbol: listing for listing in listings}
+
+    def begin(self, now_s: int) -> None:
+        """Set status, limits and collateral of the moment; the market goes on from the last prices."""
+        self._seen_s = now_s
+        self._day = trading_day(now_s)
+        for position, listing in enumerate(self._listings):
+            listing.turn_day(now_s * 1_000_000_000)
+            self._market.anchor(position, listing.prev_close_ticks, listing.band_ticks, listing.last_ticks)
+            self._set_rules(position, now_s)
+        self._reckon_options(now_s)
+
+    def watch(self, now_s: int) -> None:
+        """Do what has become due; cheap while nothing has."""
+        if now_s == self._seen_s:
+            return
+        self._seen_s = now_s
+        if trading_day(now_s) != self._day:
+            self._turn_day(now_s)
+        elif not self._hours.is_around_the_clock:
+            for position, listing in enumerate(self._listings):
+                status = self._hours.status(listing.instrument.market, now_s)
+                if status != listing.rules.state.trading_status:
+                    self._set_rules(position, now_s)
+        if now_s >= self._options_at_s:
+            self._reckon_options(now_s)
+
+    def _turn_day(self, now_s: int) -> None:
+        self._day = trading_day(now_s)
+        for position, listing in enumerate(self._listings):
+            if listing.turn_day(now_s * 1_000_000_000):
+                self._streams.changed(position)
+            self._market.anchor(position, listing.prev_close_ticks, listing.band_ticks)
+            self._set_rules(position, now_s)
+
+    def _set_rules(self, position: int, now_s: int) -> None:
+        listing = self._listings[position]
+        instrument = listing.instrument
+        status = self._hours.status(instrument.market, now_s)
+        is_open = self._hours.is_open(instrument.market, now_s)
+        band_ticks = listing.band_ticks
+        self._desk.set_rules(position, band_ticks, is_open=is_open)
+        self._market.let_trade(position, is_open=is_open)
+        margins = instrument.symbol not in OPTION_TERMS
+        self._tell(
+            position,
+            InstrumentUpdate(
+                symbol=instrument.symbol,
+                trading_status=status,
+                trading_status_info=STATUS_TEXTS[status],
+                price_min=instrument.price_float(band_ticks[0]),
+                price_max=instrument.price_float(band_ticks[1]),
+                margin_buy=_margin(listing, instrument.margin_buy) if margins else UNSET,
+                margin_sell=_margin(listing, instrument.margin_sell) if margins else UNSET,
+            ),
+        )
+
+    def _reckon_options(self, now_s: int) -> None:
+        self._options_at_s = now_s // OPTIONS_EVERY_S * OPTIONS_EVERY_S + OPTIONS_EVERY_S
+        on = date.fromordinal(_EPOCH_ORDINAL + trading_day(now_s))
+        for position, listing in enumerate(self._listings):
+            terms = OPTION_TERMS.get(listing.instrument.symbol)
+            if terms is not None:
+                self._reckon_option(position, listing.instrument, terms, on)
+
+    def _reckon_option(self, position: int, instrument: Instrument, terms: OptionTerms, on: date) -> None:
+        future = self._by_symbol.get(terms.underlying)
+        if future is None:
+            return  # a short list of instruments may end before the future
+        price = future.instrument.price_float(future.last_ticks)
+        margin = _margin(future, future.instrument.margin_sell)
+        figures = terms.figures(price, 0.0 if margin is UNSET else margin, on)
+        self._tell(
+            position,
+            InstrumentUpdate(
+                symbol=instrument.symbol,
+                margin_buy=figures.margin_buy,
+                margin_sell=figures.margin_sell,
+                margin_synthetic=figures.margin_synthetic,
+                theoretical_price=figures.theoretical_price,
+                theoretical_price_limit=figures.price_limit,
+                volatility=figures.volatility,
+            ),
+        )
+
+    def _tell(self, position: int, update: InstrumentUpdate) -> None:
+        listing = self._listings[position]
+        news = listing.rules.change(update)
+        if news is not None:
+            stood = listing.position(listing.rules.sequence)
+            self._streams.happened(position, stood, lambda: news, kind=TopicKind.INSTRUMENT)
+
+
+def _margin(listing: Listing, listed: Decimal | None) -> Maybe[float]:
+    """Return the collateral of the day: that of the listing, in proportion to the close."""
+    if listed is None:
+        return UNSET
+    grown = listed * listing.prev_close_ticks / listing.instrument.prev_close_ticks
+    return float(grown.quantize(_CENT))

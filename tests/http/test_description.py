@@ -1,0 +1,112 @@
+"""Requests made from the description of HTTP, right and wrong, many of each: every answer is one it names.
+
+The application runs in this process over a venue with a past, on the system's clock.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tapewire.adapters.clock import SystemClock
+from tapewire.gateway.http import Throttle, http_application
+from tapewire.gateway.http.market import MARKET_ENDPOINTS
+from tapewire.gateway.tokens import TokenAuthority
+from tapewire.model import Bar, InstrumentKind, Side, TopicKind
+from tapewire.simulation import ScriptedVenue
+from trading import instrument
+from unit.gateway.http.hall import INSTRUMENTS, MINUTE_S
+from unit.gateway.world import KEY, REFRESH, USERS
+
+#: For each endpoint and kind of request. All of them take a third of a minute.
+EXAMPLES = int(os.environ.get("TAPEWIRE_HTTP_EXAMPLES", "20"))
+#: What chance never hits: put in the place of what was made, requests get as far as the venue.
+REAL = {
+    "symbols": "MOEX:SBER,MOEX:SiH6",
+    "tf": "60",
+    "instrumentGroup": "",
+    "market": "FOND",
+    "riskCategoryId": "1",
+}
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+#: Path and status of the answers so far.
+SEEN: set[tuple[str, int]] = set()
+
+clock = SystemClock()
+tokens = TokenAuthority(KEY, USERS, clock)
+
+
+#: One that does not end while this test is run.
+FUTURE = instrument("SiZ9", kind=InstrumentKind.FUTURE, board="RFUD", underlying="Si")
+
+
+def venue() -> ScriptedVenue:
+    """Return a venue where every instrument has a book, a quote, bars and trades."""
+    instruments = (*INSTRUMENTS, FUTURE)
+    made = ScriptedVenue(instruments, clock=clock)
+    now_s = clock.wall_ns() // 1_000_000_000 // MINUTE_S * MINUTE_S
+    for listed in instruments:
+        made.set_book(listed, bids=[(10.0, 5), (9.99, 7)], asks=[(10.01, 3)])
+        made.set_quote(listed, 10.0, bid=10.0, ask=10.01)
+        for number in range(3):
+            made.publish_trade(listed, 10.0, number + 1, Side.SELL if number % 2 else Side.BUY)
+        made.set_past_bars(
+            made.topic(TopicKind.BAR, listed, MINUTE_S),
+            (
+                Bar(time_s=now_s - n * MINUTE_S, open=10.0, close=10.0, high=10.5, low=9.5, volume=n)
+                for n in range(600)
+            ),
+        )
+    return made
+
+
+schema = schemathesis.openapi.from_asgi("/openapi.json", http_application(tokens, clock, venue(), Throttle(None)))
+
+
+# The suite makes coroutines that its own client never awaits when a path cannot be sent at all.
+@pytest.mark.filterwarnings("default")
+@schema.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+@pytest.mark.parametrize(
+    ("has_token", "is_real"),
+    [(True, True), (False, True), (True, False)],
+    ids=["real names", "without token", "any names"],
+)
+def test_every_answer_is_one_that_the_description_names(
+    case: schemathesis.Case, has_token: bool, is_real: bool
+) -> None:
+    if is_real:
+        symbol = "Si" if case.path.endswith("actualFuturesQuote") else "SBER"
+        for parameters in (case.path_parameters, case.query):
+            real = REAL | {"symbol": symbol}
+            parameters.update({name: real[name] for name in parameters if name in real})
+    case.headers.pop("Authorization", None)
+    headers = {"Authorization": f"Bearer {tokens.refresh(REFRESH)}"} if has_token else None
+    answer = case.call_and_validate(headers=headers, checks=CHECKS)
+    SEEN.add((case.path, answer.status_code))
+
+
+def test_every_endpoint_was_reached() -> None:
+    assert {path for path, status in SEEN if status == 200} == {endpoint.path for endpoint in MARKET_ENDPOINTS}
