@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 
-.PHONY: setup run test check format bench clean
+.PHONY: setup run test conformance check format bench clean
 
 setup: $(READY)
 
@@ -20,6 +20,10 @@ run: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest $(ARGS)
+
+# The public cases of RFC 6455 against both ends.
+conformance: $(READY)
+	@$(BIN)/python -m pytest tests/rfc6455 $(ARGS)
 
 check: $(READY)
 	@$(BIN)/ruff format --check --quiet .

@@ -14,21 +14,28 @@ import msgspec
 
 from tapewire.adapters.clock import SystemClock
 from tapewire.adapters.data_folder import VERSION, DataFolder, DataFolderError, Identity
-from tapewire.adapters.http_server import HttpServer, open_listener
+from tapewire.adapters.http_server import HttpServer, ListenError, open_listener
 from tapewire.adapters.running_systems import RunningSystem, announced
 from tapewire.adapters.sqlite_archive import SqliteArchive
 from tapewire.gateway.gateway import Gateway
+from tapewire.gateway.http import Throttle
 from tapewire.gateway.outbox import OutboxMode
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
 from tapewire.market.catalogue import catalogue
 from tapewire.market.market import Market
+from tapewire.market.trading_hours import AROUND_THE_CLOCK, SessionName, TradingHours
 from tapewire.ports import ArchiveError
+from tapewire.protocol.limits import HTTP_REQUESTS_PER_SECOND_MAX
 from tapewire.venues.embedded import EmbeddedVenue
 
-__all__ = ["DEFAULT_PORT", "Settings", "System"]
+__all__ = ["DEFAULT_PORT", "Settings", "StartError", "System"]
 
 DEFAULT_PORT = 8700
 _PORTFOLIOS = ("D70001", "G70001", "7500T01")
+
+
+class StartError(Exception):
+    """The system cannot start as it was asked to; the text is one line that says why."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,16 +50,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     #: How many instruments are traded; None: all of the catalogue.
     symbols: int | None = None
-    #: Orders, cancellations and trades of the market's participants, all instruments together.
-    events_per_second: int = 500
+    #: Orders and cancellations of the market's participants, all instruments together; None: as in the real
+    #: market, times ``speed``.
+    events_per_second: int | None = None
+    speed: float = 1.0
+    #: Trade in the sessions of the exchange only, instead of around the clock.
+    exchange_hours: bool = False
     outbox_mode: OutboxMode = OutboxMode.CONFLATE
+    #: HTTP requests of one user, or of one address without a token; None: any number.
+    http_requests_per_second: int | None = HTTP_REQUESTS_PER_SECOND_MAX
 
 
 class System:
     """A trading system on one port: market, exchange, gateway. Use it as ``async with System(...)``.
 
-    Entering raises ``ListenError`` or ``DataFolderError`` with one clear line, ``ValueError`` for settings that
-    cannot be; leaving ends every connection and task.
+    Entering raises ``StartError``; leaving ends every connection and task.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -62,6 +74,14 @@ class System:
         self._url = ""
         self._refresh_token = ""
         self._trading: asyncio.Task[None] | None = None
+        self._server: HttpServer | None = None
+        self._venue: EmbeddedVenue | None = None
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols that are traded, most active first."""
+        assert self._venue is not None
+        return tuple(instrument.symbol for instrument in self._venue.instruments())
 
     @property
     def url(self) -> str:
@@ -87,13 +107,19 @@ class System:
         }
 
     async def wait(self) -> None:
-        """Wait for ever; raises what broke the market if something does."""
+        """Wait for ever; raises what broke the market or the server if something does."""
         assert self._trading is not None
-        await asyncio.shield(self._trading)
+        assert self._server is not None
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_watch(self._trading))
+            tasks.create_task(self._server.wait())
 
     async def __aenter__(self) -> Self:
         try:
             await self._start()
+        except (ListenError, DataFolderError) as error:
+            await self._cleanup.aclose()
+            raise StartError(str(error)) from error
         except BaseException:
             await self._cleanup.aclose()
             raise
@@ -107,9 +133,7 @@ class System:
     async def _start(self) -> None:
         settings = self.settings
         clock = SystemClock()
-        market = Market(
-            catalogue(settings.symbols), seed=settings.seed, events_per_second=settings.events_per_second
-        )
+        market = self._market()
         identity = self._identity()
         self._refresh_token = identity.refresh_token
         listener = open_listener(settings.host, settings.port)
@@ -118,19 +142,33 @@ class System:
         shown = f"[{host}]" if ":" in host else host
         self._url = f"http://{shown}:{port}"
 
-        venue = EmbeddedVenue(market, clock=clock, archive=self._archive())
+        hours = TradingHours(SessionName) if settings.exchange_hours else AROUND_THE_CLOCK
+        venue = self._venue = EmbeddedVenue(market, clock=clock, archive=self._archive(), hours=hours)
         await venue.start()
         self._cleanup.push_async_callback(venue.stop)
         users = [_demo_user(identity.refresh_token, self.portfolios)]
         tokens = TokenAuthority(identity.signing_key.encode(), users, clock)
-        gateway = Gateway(venue, venue, tokens, clock, mode=settings.outbox_mode)
-        server = HttpServer(gateway.http, gateway.accept, listener)
+        throttle = Throttle(settings.http_requests_per_second)
+        gateway = Gateway(venue, venue, tokens, clock, mode=settings.outbox_mode, throttle=throttle)
+        server = self._server = HttpServer(gateway.http, gateway.accept, listener)
         await server.start()
         self._cleanup.push_async_callback(server.stop)
         self._cleanup.push_async_callback(gateway.close)
         self._trading = asyncio.create_task(venue.run(), name="embedded venue")
         self._cleanup.push_async_callback(self._stop_trading)
         self._cleanup.enter_context(announced(RunningSystem(os.getpid(), self._url, self._refresh_token)))
+
+    def _market(self) -> Market:
+        settings = self.settings
+        try:
+            return Market(
+                catalogue(settings.symbols),
+                seed=settings.seed,
+                events_per_second=settings.events_per_second,
+                speed=settings.speed,
+            )
+        except ValueError as error:
+            raise StartError(str(error)) from error
 
     def _identity(self) -> Identity:
         new = Identity(VERSION, new_signing_key().decode(), secrets.token_urlsafe(32))
@@ -157,6 +195,10 @@ class System:
         self._trading.cancel()
         # What broke the market has been raised by wait(), or nobody asked.
         await asyncio.gather(self._trading, return_exceptions=True)
+
+
+async def _watch(task: asyncio.Task[None]) -> None:
+    await asyncio.shield(task)
 
 
 def _demo_user(refresh_token: str, portfolios: tuple[str, ...]) -> User:

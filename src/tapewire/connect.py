@@ -115,7 +115,9 @@ def _loopback(endpoints: Endpoints) -> str:
     return endpoints.http
 
 
-async def fetch_token(url: str | None = None, *, refresh_token: str | None = None) -> str:
+async def fetch_token(
+    url: str | None = None, *, refresh_token: str | None = None, endpoints: Endpoints | None = None
+) -> str:
     """Return a fresh access token of the broker that :func:`connect` would use.
 
     Raises:
@@ -123,7 +125,7 @@ async def fetch_token(url: str | None = None, *, refresh_token: str | None = Non
         TokenRefusedError: The refresh token is not good.
         TokenServiceError: The token service gave no usable answer.
     """
-    where, token = find_broker(url, refresh_token=refresh_token)
+    where, token = find_broker(url, refresh_token=refresh_token, endpoints=endpoints)
     http = AiohttpClient()
     tokens = TokenKeeper(http, where.oauth, token, random.Random())
     try:

@@ -139,6 +139,14 @@ class HttpAnswer(NamedTuple):
     status: int
     body: bytes
 
+    def __repr__(self) -> str:
+        # The body may be a token.
+        return f"HttpAnswer(status={self.status}, {len(self.body)} bytes)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        # What pretty printers ask for instead.
+        return [("status", self.status), ("bytes", len(self.body))]
+
 
 class HttpClient(Protocol):
     """Makes HTTP requests."""

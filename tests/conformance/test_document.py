@@ -21,7 +21,7 @@ from tapewire.protocol.limits import (
     PRICE_DIGITS_MAX,
     PROTECTING_SECONDS_MAX,
     QUANTITY_LOTS_MAX,
-    REQUEST_BACKLOG_MAX,
+    REQUEST_BACKLOG_BYTES_MAX,
     SUBSCRIPTIONS_PER_CONNECTION_MAX,
     TRADES_HISTORY_MAX,
     UNPROCESSED_MESSAGES_MAX,
@@ -100,7 +100,8 @@ def test_the_close_codes_of_the_document_exist() -> None:
     rows = re.findall(r"^\| (\d{4}) \| (.+) \|$", TEXT, re.MULTILINE)
     assert {int(code) for code, _ in rows} <= set(CloseCode)
     when = {int(code): text for code, text in rows}
-    assert str(REQUEST_BACKLOG_MAX) in when[CloseCode.POLICY]
+    assert REQUEST_BACKLOG_BYTES_MAX == 8 << 20
+    assert "8 MiB" in when[CloseCode.POLICY]
     assert str(UNPROCESSED_MESSAGES_MAX) in when[CloseCode.TRY_AGAIN_LATER]
     assert MESSAGE_BYTES_MAX == 1 << 20
     assert "1 MiB" in when[CloseCode.TOO_BIG]

@@ -20,11 +20,11 @@ from tapewire.model import (
     Side,
     StopType,
     TimeInForce,
+    TradingCode,
     TradingStatus,
     Word,
 )
 from tapewire.protocol import limits
-from tapewire.protocol.codes import TradingCode
 from tapewire.protocol.commands import COMMANDS, InstrumentRef, UserRef
 from tapewire.protocol.formats import Field, fields_of
 from tapewire.protocol.reading import WireRequest

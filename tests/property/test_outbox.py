@@ -88,12 +88,12 @@ class Model:
 
     def final(self, who: int, text: bytes) -> None:
         self.expected[who].newest = None
+        is_behind = self.expected[who].is_held or self.expected[who].past is not None
         for place, (owner, _, is_state) in enumerate(self.queue):
-            if owner == who and is_state and not self.is_strict and self.expected[who].past is None:
-                if not self.expected[who].is_held:
-                    self.queue[place] = (who, text, False)
-                    self.check_bound()
-                    return
+            if owner == who and is_state and not self.is_strict and not is_behind:
+                self.queue[place] = (who, text, False)
+                self.check_bound()
+                return
         self.event(who, text)
 
     def drop(self, who: int) -> None:

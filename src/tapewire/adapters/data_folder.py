@@ -6,9 +6,9 @@ time may have it.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -33,6 +33,10 @@ class Identity(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Identity(version={self.version}, ***)"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # What pretty printers ask for instead.
+        return [("version", self.version), ("signing_key", "***"), ("refresh_token", "***")]
+
 
 class _Version(msgspec.Struct, frozen=True):
     """What a file of any version has."""
@@ -53,6 +57,10 @@ class DataFolder:
         Raises:
             DataFolderError: It cannot be made or written, or another system has it.
         """
+        try:
+            import fcntl
+        except ImportError as error:
+            raise DataFolderError(f"cannot use {self.path}: files cannot be locked on this machine") from error
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)

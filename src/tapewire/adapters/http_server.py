@@ -85,10 +85,20 @@ class HttpServer:
         """Return when connections are accepted."""
         self._serving = asyncio.create_task(self._server.serve([self._listener]), name="http server")
         up = asyncio.create_task(self._server.is_up.wait())
-        await asyncio.wait({self._serving, up}, return_when=asyncio.FIRST_COMPLETED)
-        up.cancel()
-        if self._serving.done():
+        try:
+            await asyncio.wait({self._serving, up}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            up.cancel()
+        if not self._server.is_up.is_set():
             await self._serving
+            raise RuntimeError("the HTTP server ended before it was up")
+
+    async def wait(self) -> None:
+        """Wait for ever; raises if the server ends without having been asked to."""
+        assert self._serving is not None
+        await asyncio.shield(self._serving)
+        if not self._server.should_exit:
+            raise RuntimeError("the HTTP server has ended")
 
     async def stop(self) -> None:
         """Accept nothing more, finish HTTP requests within a second, close the socket."""

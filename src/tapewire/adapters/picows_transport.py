@@ -50,8 +50,7 @@ class PicowsTransport:
 
     def send(self, messages: Sequence[bytes]) -> None:
         """Send whole text messages in their order, in one write."""
-        # picows sends a close frame by itself when frames cannot be read; nothing may follow it.
-        if self._is_closing or self._websocket.is_close_frame_sent:
+        if self._is_closed_to_us():
             return
         if self._websocket.is_client_side:
             for message in messages:
@@ -65,7 +64,7 @@ class PicowsTransport:
 
     def send_frame(self, opcode: int, payload: bytes, *, fin: bool = True) -> None:
         """Send one frame as it stands."""
-        if not self._is_closing:
+        if not self._is_closed_to_us():
             self._websocket.send(_TYPES[FrameOpcode(opcode)], payload, fin)
 
     def close(self, code: int, reason: str = "") -> None:
@@ -108,6 +107,10 @@ class PicowsTransport:
         self._is_closing = True
         if self._abort_handle is not None:
             self._abort_handle.cancel()
+
+    def _is_closed_to_us(self) -> bool:
+        # picows sends a close frame by itself when frames cannot be read; nothing may follow it.
+        return self._is_closing or self._websocket.is_close_frame_sent
 
     def _look_for_failure(self) -> None:
         """Frames that cannot be read at all are picows' to refuse: it sends the close frame by itself."""
@@ -159,6 +162,9 @@ class PicowsListener(WSListener):
             has_code = received.code != WSCloseCode.NO_INFO
             code = int(received.code) if has_code else CloseCode.NO_STATUS  # type: ignore[call-overload]
         if self._transport.failure:
+            assert handshake is not None
+            assert handshake.sent is not None
+            code = int(handshake.sent.code)  # type: ignore[call-overload]
             reason = f"the peer broke the protocol: {self._transport.failure}"
             # picows keeps the error for somebody who waits for the end, and asyncio complains if nobody does.
             asyncio.get_running_loop().call_soon(_retrieve_error, transport)

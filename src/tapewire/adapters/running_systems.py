@@ -8,12 +8,13 @@ was killed, and is removed by whoever finds it: numbers of processes are used ag
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import importlib.util
 import os
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -30,6 +31,15 @@ class RunningSystem(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"RunningSystem(pid={self.pid}, url={self.url!r}, ***)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # What pretty printers ask for instead.
+        return [("pid", self.pid), ("url", self.url), ("refresh_token", "***")]
+
+
+def _can_lock() -> bool:
+    """Whether a system that runs can be told from one that was killed: not on Windows."""
+    return importlib.util.find_spec("fcntl") is not None
 
 
 def _folder() -> Path:
@@ -51,8 +61,11 @@ def _is_ours(folder: Path) -> bool:
 def announced(system: RunningSystem) -> Iterator[None]:
     """Let programs of this user find the system while the block runs.
 
-    Where that is impossible (no writable folder, or one that is not ours) the system runs all the same.
+    Where that is impossible (no locks, no writable folder, or one that is not ours) the system runs all the same.
     """
+    if not _can_lock():
+        yield
+        return
     folder = _folder()
     file = folder / f"{system.pid}-{system.url.rpartition(':')[2]}.json"
     try:
@@ -73,6 +86,8 @@ def announced(system: RunningSystem) -> Iterator[None]:
 
 def _write(folder: Path, file: Path, content: bytes) -> int:
     """Put the file in its place, locked and complete from the first moment; returns the lock."""
+    import fcntl
+
     folder.mkdir(mode=0o700, exist_ok=True)
     if not _is_ours(folder):
         raise PermissionError(f"{folder} is not private")
@@ -89,7 +104,9 @@ def _write(folder: Path, file: Path, content: bytes) -> int:
 
 
 def running_systems() -> list[RunningSystem]:
-    """Return the systems of this user that run on this machine, oldest first."""
+    """Return the systems of this user that run on this machine, oldest first; none where there are no locks."""
+    if not _can_lock():
+        return []
     folder = _folder()
     if not _is_ours(folder):
         return []
@@ -112,6 +129,8 @@ def _age(file: Path) -> float:
 
 def _is_left(file: Path) -> bool:
     """Whether the system that wrote the file has ended without removing it."""
+    import fcntl
+
     with file.open("rb") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Awaitable, Callable
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -19,6 +20,7 @@ except ImportError:  # the command is installed with the SDK, its libraries with
     sys.exit(1)
 
 from tapewire.cli.streams import StreamName, StreamOptions
+from tapewire.client.endpoints import PRODUCTION, TEST, Endpoints
 from tapewire.connect import TOKEN_VARIABLE, URL_VARIABLE, connect
 from tapewire.protocol.words import Format
 
@@ -56,6 +58,18 @@ RefreshToken = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help=f"Refresh token. Better ${TOKEN_VARIABLE}: options are seen by other users."),
 ]
+
+
+class ContourName(Enum):
+    PRODUCTION = "production"
+    TEST = "test"
+
+
+_CONTOURS = {ContourName.PRODUCTION: PRODUCTION, ContourName.TEST: TEST}
+Contour = Annotated[
+    Optional[ContourName],  # noqa: UP045
+    typer.Option(help="The broker itself, in place of --url.", case_sensitive=False),
+]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port for HTTP and WebSocket; 0: a free one.")]
 Data = Annotated[
@@ -68,10 +82,19 @@ Symbols = Annotated[
     typer.Option(min=1, help="How many instruments are traded. Default: all."),
 ]
 EventsPerSecond = Annotated[
-    int, typer.Option(min=1, max=5_000, help="Market events a second, all instruments together.")
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        min=1, max=5_000, help="Market events a second, all instruments together. Default: as in the real market."
+    ),
+]
+Speed = Annotated[
+    float, typer.Option(min=0.01, max=100.0, help="How much faster than the real market the events come.")
+]
+Hours = Annotated[
+    bool,
+    typer.Option("--exchange-hours", help="Trade in the sessions of the exchange, not around the clock."),
 ]
 DEFAULT_PORT = 8700
-DEFAULT_EVENTS_PER_SECOND = 500
 
 
 @app.command()
@@ -81,14 +104,16 @@ def up(
     data: Data = None,
     seed: Seed = 1,
     symbols: Symbols = None,
-    events_per_second: EventsPerSecond = DEFAULT_EVENTS_PER_SECOND,
+    events_per_second: EventsPerSecond = None,
+    speed: Speed = 1.0,
+    exchange_hours: Hours = False,
 ) -> None:
     """Run a trading system on this machine. The first line says where it is, as JSON."""
 
     async def serve(system: Any) -> None:
         await system.wait()
 
-    _run_system(serve, host, port, data, seed, symbols, events_per_second)
+    _run_system(serve, host, port, data, seed, symbols, events_per_second, speed, exchange_hours)
 
 
 @app.command()
@@ -98,7 +123,9 @@ def run(
     data: Data = None,
     seed: Seed = 1,
     symbols: Symbols = None,
-    events_per_second: EventsPerSecond = DEFAULT_EVENTS_PER_SECOND,
+    events_per_second: EventsPerSecond = None,
+    speed: Speed = 1.0,
+    exchange_hours: Hours = False,
 ) -> None:
     """Run a trading system and watch a few instruments of it through the client."""
 
@@ -107,7 +134,7 @@ def run(
 
         await run_system(system)
 
-    _run_system(show, host, port, data, seed, symbols, events_per_second)
+    _run_system(show, host, port, data, seed, symbols, events_per_second, speed, exchange_hours)
 
 
 @app.command()
@@ -118,6 +145,7 @@ def watch(
     frequency: Annotated[Optional[int], typer.Option(min=0, help="Width of the window, ms.")] = None,  # noqa: UP045
     count: Annotated[Optional[int], typer.Option(min=1, help="Lines to write, then end.")] = None,  # noqa: UP045
     url: Url = None,
+    contour: Contour = None,
     refresh_token: RefreshToken = None,
 ) -> None:
     """Watch streams: a live view on a terminal, one JSON object a line in a pipe."""
@@ -131,9 +159,10 @@ def watch(
     if chosen is not None and not chosen.known:
         fail(f"{format!r} is no format: Simple, Slim or Heavy", 2)
     options = StreamOptions(format=chosen, depth=depth, frequency_ms=frequency)
+    endpoints = _endpoints(url, contour)
 
     async def main() -> None:
-        async with connect(url, refresh_token=refresh_token) as broker:
+        async with connect(url, refresh_token=refresh_token, endpoints=endpoints) as broker:
             if sys.stdout.isatty() and count is None:
                 await show(broker, names, options)
             else:
@@ -143,14 +172,22 @@ def watch(
 
 
 @app.command()
-def token(url: Url = None, refresh_token: RefreshToken = None) -> None:
+def token(url: Url = None, contour: Contour = None, refresh_token: RefreshToken = None) -> None:
     """Print an access token, good for half an hour."""
     from tapewire.connect import fetch_token
 
+    endpoints = _endpoints(url, contour)
+
     async def main() -> None:
-        print(await fetch_token(url, refresh_token=refresh_token))
+        print(await fetch_token(url, refresh_token=refresh_token, endpoints=endpoints))
 
     run_program(until_stopped(main()))
+
+
+def _endpoints(url: str | None, contour: ContourName | None) -> Endpoints | None:
+    if url is not None and contour is not None:
+        fail("--url and --contour say two places: give one", 2)
+    return _CONTOURS[contour] if contour is not None else None
 
 
 def _run_system(
@@ -160,16 +197,23 @@ def _run_system(
     data: Path | None,
     seed: int,
     symbols: int | None,
-    events_per_second: int,
+    events_per_second: int | None,
+    speed: float,
+    exchange_hours: bool,
 ) -> None:
     try:
-        from tapewire.adapters.data_folder import DataFolderError
-        from tapewire.adapters.http_server import ListenError
-        from tapewire.app import Settings, System
+        from tapewire.app import Settings, StartError, System
     except ImportError as error:
         fail(f"the trading system needs an extra: pip install 'tapewire[server]' ({error.name} is missing)")
     settings = Settings(
-        host=host, port=port, data=data, seed=seed, symbols=symbols, events_per_second=events_per_second
+        host=host,
+        port=port,
+        data=data,
+        seed=seed,
+        symbols=symbols,
+        events_per_second=events_per_second,
+        speed=speed,
+        exchange_hours=exchange_hours,
     )
 
     async def main() -> None:
@@ -177,7 +221,7 @@ def _run_system(
             print(json.dumps(system.ready_line()), flush=True)
             await serve(system)
 
-    run_program(until_stopped(main()), ListenError, DataFolderError, ValueError)
+    run_program(until_stopped(main()), StartError)
 
 
 def main() -> None:

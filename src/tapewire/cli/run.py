@@ -15,7 +15,6 @@ from tapewire.cli.watch import show
 from tapewire.client.broker import Broker
 from tapewire.client.subscription import Subscription
 from tapewire.connect import connect
-from tapewire.market.catalogue import catalogue
 
 __all__ = ["run_system"]
 
@@ -28,8 +27,7 @@ async def run_system(system: System) -> None:
     On a terminal that is a live view. Otherwise it is one JSON line a second: messages received since the start,
     and messages a second by kind of stream.
     """
-    traded = {instrument.symbol for instrument in catalogue(system.settings.symbols)}
-    symbols = [symbol for symbol in _SHOWN if symbol in traded]
+    symbols = [symbol for symbol in _SHOWN if symbol in system.symbols]
     async with connect(system.url, refresh_token=system.refresh_token) as broker:
         if sys.stdout.isatty():
             names = [StreamName("quotes", symbol) for symbol in symbols]

@@ -17,6 +17,10 @@ from tapewire.client.errors import BufferOverflowError, TapewireError
 __all__ = ["Buffer", "BufferPolicy", "Conflate", "DropOldest", "Fail"]
 
 
+#: Whatever its policy, a buffer holds so many bytes at most: messages may be up to a megabyte long.
+BUFFER_BYTES_MAX = 256 << 20
+
+
 class Conflate(msgspec.Struct, frozen=True):
     """Keep the newest message only: right for state, where the newest says all."""
 
@@ -58,14 +62,16 @@ class Buffer:
         self._size = size
         self._fails = isinstance(policy, Fail)
         self._on_overflow = on_overflow
-        self._messages: deque[bytes] = deque(maxlen=size)
+        self._messages: deque[bytes] = deque()
+        self._bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         #: Whether the waiter has still to be told: once for all the messages of a burst.
         self._must_wake = False
         self._has_ended = False
         #: Whether nothing is taken any more: ended or overflowed.
         self._is_shut = False
-        self._error: TapewireError | None = None
+        #: What the buffer was ended with, None for a plain end or none yet.
+        self.error: TapewireError | None = None
         #: Messages that came in.
         self.received = 0
         #: Messages that nobody gets: a newer one replaced or pushed them out, they came after an overflow or
@@ -84,12 +90,10 @@ class Buffer:
             self.dropped += 1
             return
         messages = self._messages
-        if len(messages) == self._size:
-            self.dropped += 1
-            if self._fails:
-                self.has_overflowed = self._is_shut = True
-                self._on_overflow()
-                return
+        size = len(message)
+        if (len(messages) == self._size or self._bytes + size > BUFFER_BYTES_MAX) and not self._make_room(size):
+            return
+        self._bytes += size
         messages.append(message)
         if self._must_wake:
             self._wake()
@@ -98,7 +102,7 @@ class Buffer:
         """Close the buffer: after what is inside comes ``error``, or a plain end."""
         if not self._has_ended:
             self._has_ended = self._is_shut = True
-            self._error = error
+            self.error = error
             self._wake()
 
     def take_nowait(self, limit: int | None = None) -> list[bytes]:
@@ -107,18 +111,26 @@ class Buffer:
         if limit is None or len(messages) <= limit:
             taken = list(messages)
             messages.clear()
+            self._bytes = 0
             return taken
         take = messages.popleft
-        return [take() for _ in range(limit)]
+        taken = [take() for _ in range(limit)]
+        self._bytes -= sum(map(len, taken))
+        return taken
 
     def discard(self) -> None:
         """Drop all that is inside."""
         self.dropped += len(self._messages)
         self._messages.clear()
+        self._bytes = 0
 
     def pop_nowait(self) -> bytes | None:
         """Remove and return the oldest message, None if there is none."""
-        return self._messages.popleft() if self._messages else None
+        if not self._messages:
+            return None
+        message = self._messages.popleft()
+        self._bytes -= len(message)
+        return message
 
     async def wait(self) -> bool:
         """Return True when there is a message, False when the buffer has ended without an error.
@@ -131,8 +143,8 @@ class Buffer:
             if self.has_overflowed:
                 raise BufferOverflowError(self.stream, self._size)
             if self._has_ended:
-                if self._error is not None:
-                    raise self._error.again()
+                if self.error is not None:
+                    raise self.error.again()
                 return False
             if self._waiter is not None:
                 raise RuntimeError("a subscription has one consumer at a time")
@@ -143,6 +155,19 @@ class Buffer:
             finally:
                 self._waiter = None
                 self._must_wake = False
+        return True
+
+    def _make_room(self, size: int) -> bool:
+        """Drop the oldest messages until one more fits; False if nothing may be dropped."""
+        if self._fails:
+            self.dropped += 1
+            self.has_overflowed = self._is_shut = True
+            self._on_overflow()
+            return False
+        messages = self._messages
+        while messages and (len(messages) == self._size or self._bytes + size > BUFFER_BYTES_MAX):
+            self._bytes -= len(messages.popleft())
+            self.dropped += 1
         return True
 
     def _wake(self) -> None:

@@ -44,7 +44,8 @@ class Connection:
         self._is_idle = True
         self._transport: Transport | None = None
         self._streams = session.streams
-        self._failure: Failed | None = None
+        #: Code and reason of the end, as soon as it is known that and why the connection ends.
+        self.end: tuple[int, str] | None = None
 
     # --- FrameListener ----------------------------------------------------------------------------------
 
@@ -75,9 +76,9 @@ class Connection:
             return
         self.state = ConnectionState.CLOSED
         self._transport = None
-        if self._failure is not None:
-            code, reason = self._failure.code, f"the broker broke the protocol: {self._failure.reason}"
-        self._on_lost(code, reason)
+        if self.end is None:
+            self.end = code, reason
+        self._on_lost(*self.end)
 
     # --- for the owner ----------------------------------------------------------------------------------
 
@@ -110,16 +111,20 @@ class Connection:
         assembled = self._assembler.feed(opcode, payload, fin, rsv)
         self._is_idle = self._assembler.is_idle
         if isinstance(assembled, Message):
-            self.received += 1
-            if assembled.is_text:
-                self.session.receive(assembled.payload)
-            else:
-                self.session.malformed += 1
+            self._deliver(assembled)
         elif isinstance(assembled, Ping):
             if self._transport is not None and self._transport.unsent_bytes < _PONG_BACKLOG_BYTES:
                 self._transport.send_frame(FrameOpcode.PONG, assembled.payload)
         elif isinstance(assembled, Closed):
+            self.end = assembled.code, assembled.reason
             self.close(CloseCode.NORMAL if assembled.code == CloseCode.NO_STATUS else assembled.code)
         elif isinstance(assembled, Failed):
-            self._failure = assembled
+            self.end = assembled.code, f"the broker broke the protocol: {assembled.reason}"
             self.close(assembled.code, assembled.reason)
+
+    def _deliver(self, message: Message) -> None:
+        self.received += 1
+        if message.is_text:
+            self.session.receive(message.payload)
+        else:
+            self.session.malformed += 1

@@ -22,7 +22,8 @@ class Endpoints(msgspec.Struct, frozen=True):
         """Return the addresses of a system that serves everything on one port.
 
         Raises:
-            ValueError: ``base`` is not ``http://host[:port]`` or ``https://host[:port]``.
+            ValueError: ``base`` is not ``http://host[:port]`` or ``https://host[:port]``, or it is an address
+                of the broker itself, whose token service lives elsewhere.
         """
         parts = urlsplit(base)
         # First, so that the texts below cannot show a secret.
@@ -34,6 +35,12 @@ class Endpoints(msgspec.Struct, frozen=True):
             _ = parts.port
         except ValueError as error:
             raise ValueError(f"{base!r} has no good port") from error
+        for name, contour in (("production", PRODUCTION), ("test", TEST)):
+            if parts.hostname.rstrip(".") == urlsplit(contour.http).hostname:
+                raise ValueError(
+                    f"{parts.hostname} does not serve everything, tokens come from {contour.oauth}:"
+                    f" use endpoints=tapewire.{name.upper()}, --contour {name} on the command line"
+                )
         root = f"{parts.netloc}{parts.path.rstrip('/')}"
         websocket = "wss" if parts.scheme == "https" else "ws"
         http = f"{parts.scheme}://{root}"

@@ -95,7 +95,7 @@ class ConnectionLostError(TapewireError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"the connection was lost ({self.code}{': ' + self.reason if self.reason else ''})"
+        return f"the connection was lost ({self.code}{': ' + _printable(self.reason) if self.reason else ''})"
 
 
 class TokenRefusedError(TapewireError):
@@ -132,7 +132,7 @@ class RefusedError(TapewireError):
         return self.code == ResultCode.TOO_MANY or self.code >= 500
 
     def __str__(self) -> str:
-        return f"the broker refused: {self.code} {self.text}"
+        return f"the broker refused: {self.code} {_printable(self.text)}"
 
 
 class AnswerTimeoutError(TapewireError):
@@ -184,3 +184,8 @@ def _shown(url: str) -> str:
     except ValueError:
         return "(a malformed URL)"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _printable(text: str) -> str:
+    """Return a text of the other end as it may be shown: it could hold what a terminal obeys."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -28,6 +28,7 @@ class Session:
     def __init__(self) -> None:
         #: Where data go, by the tail of their messages. The reader looks in here itself for each message.
         self.streams: dict[bytes, Callable[[bytes], None]] = {}
+        self._ends: dict[str, Callable[[SystemMessage], None]] = {}
         self._answers: dict[str, Callable[[SystemMessage], None]] = {}
         self._ignored: dict[str, None] = {}
         #: Messages that belong to nobody: data of cancelled guids, answers that came too late.
@@ -49,13 +50,21 @@ class Session:
         if len(self._ignored) > IGNORED_ANSWERS_MAX:
             del self._ignored[next(iter(self._ignored))]
 
-    def open_stream(self, guid: str, deliver: Callable[[bytes], None]) -> None:
-        """Have the data messages of a guid delivered, also those that come before the answer."""
+    def open_stream(
+        self, guid: str, deliver: Callable[[bytes], None], end: Callable[[SystemMessage], None]
+    ) -> None:
+        """Have the data messages of a guid delivered, also those that come before the answer.
+
+        ``end`` gets what the broker says of the stream once it has been answered, unless that is good: a broker
+        that grants a stream and then cannot read its past, for instance, says so in a second answer.
+        """
         self.streams[data_tail(guid)] = deliver
+        self._ends[guid] = end
 
     def close_stream(self, guid: str) -> None:
         """Drop the data messages of a guid from now on."""
         self.streams.pop(data_tail(guid), None)
+        self._ends.pop(guid, None)
 
     def receive(self, message: bytes) -> None:
         """Take one message of any kind; never raises for what the other end sends."""
@@ -66,12 +75,7 @@ class Session:
             self.malformed += 1
             return
         if answer is not None:
-            deliver_answer = self._answers.pop(answer.request_guid, None)
-            if deliver_answer is not None:
-                deliver_answer(answer)
-                return
-            if answer.request_guid in self._ignored:
-                del self._ignored[answer.request_guid]
+            if self._take_answer(answer):
                 return
         elif guid is not None:
             deliver = self.streams.get(data_tail(guid))
@@ -79,3 +83,17 @@ class Session:
                 deliver(message)
                 return
         self.unclaimed += 1
+
+    def _take_answer(self, answer: SystemMessage) -> bool:
+        """Deliver an answer; False if nobody cares for it."""
+        guid = answer.request_guid
+        deliver = self._answers.pop(guid, None)
+        if deliver is None and guid in self._ignored:
+            del self._ignored[guid]
+            return True
+        if deliver is None and not answer.ok:
+            deliver = self._ends.get(guid)
+        if deliver is None:
+            return False
+        deliver(answer)
+        return True

@@ -3,15 +3,15 @@
 ::
 
     new ──► pending ──► active ──► restoring ──► active ──► … ──► closed
-               │                       │
-               └───────► refused ◄─────┘
+               │          │            │
+               └──────────┴► refused ◄─┘
 
 =========  ====================================
 state      may become
 =========  ====================================
 new        pending, closed
 pending    active, restoring, refused, closed
-active     restoring, closed
+active     restoring, refused, closed
 restoring  active, refused, closed
 refused    nothing: final
 closed     nothing: final
@@ -36,7 +36,7 @@ class SubscriptionState(Enum):
     ACTIVE = "active"
     #: The connection was lost; it is asked for again.
     RESTORING = "restoring"
-    #: The broker has refused it. Final.
+    #: The broker has refused it, at once or after it had been taken. Final.
     REFUSED = "refused"
     #: Nobody wants it any more, or its connection is gone for good. Final.
     CLOSED = "closed"
@@ -50,7 +50,11 @@ _FOLLOWS = {
         SubscriptionState.REFUSED,
         SubscriptionState.CLOSED,
     },
-    SubscriptionState.ACTIVE: {SubscriptionState.RESTORING, SubscriptionState.CLOSED},
+    SubscriptionState.ACTIVE: {
+        SubscriptionState.RESTORING,
+        SubscriptionState.REFUSED,
+        SubscriptionState.CLOSED,
+    },
     SubscriptionState.RESTORING: {
         SubscriptionState.ACTIVE,
         SubscriptionState.REFUSED,

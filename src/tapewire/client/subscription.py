@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from tapewire.client.buffer import Buffer, BufferPolicy
 from tapewire.client.errors import ClosedError, RefusedError, TapewireError
@@ -28,10 +28,10 @@ BATCH_RECORDS_MAX = 64
 class SubscriptionOwner(Protocol):
     """Who brings subscriptions to the broker."""
 
-    async def open(self, subscription: Subscription[Record]) -> None:
+    async def open(self, subscription: Subscription[Any]) -> None:
         """Ask the broker for a stream; returns when it has been granted."""
 
-    def release(self, subscription: Subscription[Record]) -> None:
+    def release(self, subscription: Subscription[Any]) -> None:
         """Ask the broker for a stream no longer."""
 
 
@@ -42,8 +42,9 @@ class Subscription(Generic[R]):
     and waits for its answer; leaving cancels. One consumer at a time. Records arrive in the format that was asked
     for and are decoded when they are consumed.
 
-    Iterating raises ``ConnectionLostError`` when the connection has ended and ``BufferOverflowError`` when the
-    consumer was too slow for a stream that loses nothing; in both cases after all that was received before.
+    Iterating raises ``ConnectionLostError`` when the connection has ended, ``RefusedError`` when the broker has
+    ended a stream that it had granted, and ``BufferOverflowError`` when the consumer was too slow for a stream
+    that loses nothing; always after all that was received before.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class Subscription(Generic[R]):
         """
         if self._state is not SubscriptionState.NEW:
             raise ClosedError(f"{self.name} was opened before")
-        await self._owner.open(self)  # type: ignore[arg-type]  # owners do not care for the record's type
+        await self._owner.open(self)
         return self
 
     async def close(self) -> None:
@@ -101,7 +102,7 @@ class Subscription(Generic[R]):
         An ``open`` that still waits for its answer raises ``ClosedError``.
         """
         if self._state not in (SubscriptionState.CLOSED, SubscriptionState.REFUSED):
-            self._owner.release(self)  # type: ignore[arg-type]
+            self._owner.release(self)
             self.moved(SubscriptionState.CLOSED)
         self.buffer.discard()
         self.buffer.end()
@@ -147,8 +148,14 @@ class Subscription(Generic[R]):
         assert may_follow(self._state, state), f"{self._state} → {state}"
         self._state = state
 
+    def granted(self) -> None:
+        """Note that data flow; they may have begun before the answer, and may have been too many."""
+        self.moved(SubscriptionState.ACTIVE)
+        if self.buffer.has_overflowed:
+            self._overflowed()
+
     def refused(self, error: RefusedError) -> None:
-        """End the stream: the broker will not have it."""
+        """End the stream: the broker will not have it, or not any more."""
         self.moved(SubscriptionState.REFUSED)
         self.buffer.end(error)
 
@@ -167,8 +174,9 @@ class Subscription(Generic[R]):
 
     def _overflowed(self) -> None:
         # Called by the reader. The broker need not send what nobody will get; what came before is delivered.
+        # One that is still waiting for its answer is ended when it is granted.
         if self._state is SubscriptionState.ACTIVE:
-            self._owner.release(self)  # type: ignore[arg-type]
+            self._owner.release(self)
             self.moved(SubscriptionState.CLOSED)
 
     def _read_all(self, messages: list[bytes]) -> list[R]:

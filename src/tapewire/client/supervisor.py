@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -27,7 +29,6 @@ from tapewire.client.session import Session
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription
 from tapewire.client.tokens import TokenKeeper
-from tapewire.model import Record
 from tapewire.ports import ConnectError, Connector
 from tapewire.protocol.codes import CloseCode, ResultCode
 from tapewire.protocol.limits import SUBSCRIPTIONS_PER_CONNECTION_MAX
@@ -50,8 +51,8 @@ class Supervisor:
         self._connector = connector
         self._tokens = tokens
         self._random = rng
-        self._wanted: dict[Subscription[Record], str] = {}
-        self._waiting: dict[Subscription[Record], asyncio.Future[SystemMessage]] = {}
+        self._wanted: dict[Subscription[Any], str] = {}
+        self._waiting: dict[Subscription[Any], asyncio.Future[SystemMessage]] = {}
         self._connection: Connection | None = None
         self._is_closed = False
         self._gone = asyncio.Event()
@@ -106,7 +107,7 @@ class Supervisor:
 
     # --- SubscriptionOwner ------------------------------------------------------------------------------
 
-    async def open(self, subscription: Subscription[Record]) -> None:
+    async def open(self, subscription: Subscription[Any]) -> None:
         """Ask the broker for a stream and wait for its answer; a token that has run out is renewed once."""
         if len(self._wanted) >= SUBSCRIPTIONS_PER_CONNECTION_MAX:
             raise LimitError("subscriptions a connection", len(self._wanted) + 1, SUBSCRIPTIONS_PER_CONNECTION_MAX)
@@ -124,8 +125,8 @@ class Supervisor:
             if not answer.ok:
                 raise RefusedError(answer.http_code, answer.message)
         except RefusedError as error:
-            self._forget(subscription)
-            subscription.refused(error)
+            if subscription in self._wanted:
+                self._refuse(subscription, error)
             raise
         except BaseException as error:
             # Given up before the answer: the broker may have granted it all the same, so take it back.
@@ -133,9 +134,9 @@ class Supervisor:
                 self.release(subscription)
                 subscription.ended(error if isinstance(error, TapewireError) else None)
             raise
-        subscription.moved(SubscriptionState.ACTIVE)
+        subscription.granted()
 
-    def release(self, subscription: Subscription[Record]) -> None:
+    def release(self, subscription: Subscription[Any]) -> None:
         """Ask the broker for a stream no longer. Its answer is of no interest."""
         guid = self._forget(subscription)
         answered = self._waiting.get(subscription)
@@ -150,16 +151,16 @@ class Supervisor:
 
     # --- inside -----------------------------------------------------------------------------------------
 
-    async def _ask(self, subscription: Subscription[Record], guid: str) -> SystemMessage:
+    async def _ask(self, subscription: Subscription[Any], guid: str) -> SystemMessage:
         self._check_wanted(subscription)
         connection = self._connection
         if connection is None or not connection.is_open:
-            raise self._error.again()
+            raise self._why_not()
         request = msgspec.structs.replace(subscription.request, guid=guid, token=self._tokens.current())
         answered: asyncio.Future[SystemMessage] = asyncio.get_running_loop().create_future()
         self._waiting[subscription] = answered
         # Data may come before the answer.
-        connection.session.open_stream(guid, subscription.buffer.put)
+        connection.session.open_stream(guid, subscription.buffer.put, partial(self._taken_back, subscription))
         connection.session.expect_answer(guid, _setter(answered))
         connection.send(request_bytes(request))
         try:
@@ -173,13 +174,29 @@ class Supervisor:
         self._check_wanted(subscription)
         return answer
 
-    def _check_wanted(self, subscription: Subscription[Record]) -> None:
+    def _check_wanted(self, subscription: Subscription[Any]) -> None:
         """Look whether the stream, the connection or the broker has been closed while somebody waited."""
         if subscription not in self._wanted:
+            if subscription.buffer.error is not None:
+                raise subscription.buffer.error.again()
             is_cut = self._gone.is_set() or self._is_closed
             raise self._error.again() if is_cut else _closed(subscription)
 
-    def _forget(self, subscription: Subscription[Record]) -> str | None:
+    def _why_not(self) -> TapewireError:
+        """Return why nothing can be asked for now."""
+        end = self._connection.end if self._connection is not None else None
+        # A connection that is ending cannot be used though it has not been told as lost yet.
+        return self._error.again() if end is None or self._is_closed else ConnectionLostError(*end)
+
+    def _taken_back(self, subscription: Subscription[Any], answer: SystemMessage) -> None:
+        """End a stream that the broker has granted and will not serve after all."""
+        self._refuse(subscription, RefusedError(answer.http_code, answer.message))
+
+    def _refuse(self, subscription: Subscription[Any], error: RefusedError) -> None:
+        self._forget(subscription)
+        subscription.refused(error)
+
+    def _forget(self, subscription: Subscription[Any]) -> str | None:
         guid = self._wanted.pop(subscription, None)
         if guid is not None and self._connection is not None:
             self._connection.session.close_stream(guid)
@@ -209,5 +226,5 @@ def _setter(answered: asyncio.Future[SystemMessage]) -> Callable[[SystemMessage]
     return deliver
 
 
-def _closed(subscription: Subscription[Record]) -> ClosedError:
+def _closed(subscription: Subscription[Any]) -> ClosedError:
     return ClosedError(f"{subscription.name} was closed while it was being opened")

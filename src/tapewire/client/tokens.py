@@ -18,6 +18,8 @@ __all__ = ["TokenKeeper"]
 log = logging.getLogger("tapewire.client")
 
 REQUEST_TIMEOUT_S = 10.0
+#: A token that claims to live longer is renewed as if it did not.
+LIFE_MAX_S = 86_400
 #: Renewal comes at this part of the token's life, give or take the jitter: programs must not ask all at once.
 RENEW_AT = 0.5
 RENEW_JITTER = 0.1
@@ -150,7 +152,7 @@ class TokenKeeper:
     async def _keep(self) -> None:
         retry_s = RETRY_FIRST_S
         while True:
-            life_s = max(self.claims.exp - self.claims.iat, 2)
+            life_s = min(max(self.claims.exp - self.claims.iat, 2), LIFE_MAX_S)
             jitter = self._random.uniform(1 - RENEW_JITTER, 1 + RENEW_JITTER)
             await asyncio.sleep(life_s * RENEW_AT * jitter)
             while True:

@@ -14,7 +14,7 @@ from tapewire.exchange.event import (
 )
 from tapewire.exchange.exchange import FIRST_ORDER_ID, FIRST_TRADE_ID, RESTING_ORDERS_MAX, Exchange
 from tapewire.exchange.order import RestingOrder
-from tapewire.exchange.refusal import LOTS_MAX, Refusal, TradingCode
+from tapewire.exchange.refusal import LOTS_MAX, Refusal
 
 __all__ = [
     "FIRST_ORDER_ID",
@@ -37,5 +37,4 @@ __all__ = [
     "RulesSet",
     "SetRules",
     "Traded",
-    "TradingCode",
 ]

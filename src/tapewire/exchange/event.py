@@ -21,8 +21,7 @@ from enum import StrEnum
 
 import msgspec
 
-from tapewire.exchange.refusal import TradingCode
-from tapewire.model import Side, TimeInForce
+from tapewire.model import Side, TimeInForce, TradingCode
 
 __all__ = [
     "CancelCause",

@@ -25,9 +25,9 @@ from tapewire.exchange.event import (
     Traded,
 )
 from tapewire.exchange.order import RestingOrder
-from tapewire.exchange.refusal import Refusal, TradingCode, order_refusal
+from tapewire.exchange.refusal import Refusal, order_refusal
 from tapewire.exchange.side import Fill
-from tapewire.model import Instrument, Side, TimeInForce
+from tapewire.model import Instrument, Side, TimeInForce, TradingCode
 
 __all__ = ["FIRST_ORDER_ID", "FIRST_TRADE_ID", "RESTING_ORDERS_MAX", "Exchange"]
 
@@ -159,12 +159,12 @@ class Exchange:
 
     def _place_refusal(self, place: Place) -> Refusal | None:
         if not 0 <= place.instrument < len(self.instruments):
-            return Refusal(TradingCode.OPERATION_NOT_SUPPORTED, "the exchange has no such instrument")
+            return Refusal(TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED, "the exchange has no such instrument")
         if not self._is_open[place.instrument]:
-            return Refusal(TradingCode.TRADING_IS_STOPPED, "the instrument is not traded now")
+            return Refusal(TradingCode.EXCHANGE_TRADING_IS_STOPPED, "the instrument is not traded now")
         if len(self._resting) >= RESTING_ORDERS_MAX:
             return Refusal(
-                TradingCode.OPERATION_NOT_SUPPORTED,
+                TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED,
                 f"the exchange holds {RESTING_ORDERS_MAX} resting orders, its maximum",
             )
         return order_refusal(place, self.instruments[place.instrument])
@@ -252,7 +252,7 @@ class Exchange:
             return CancelRejected(
                 account=cancel.account,
                 order_id=cancel.order_id,
-                code=TradingCode.ORDER_NOT_FOUND,
+                code=TradingCode.ORDER_TO_CANCEL_NOT_FOUND,
                 reason=f"the account has no working order {cancel.order_id}",
                 at_ns=at_ns,
             )

@@ -1,14 +1,13 @@
-"""Why the exchange says no: the codes of the trading system, and the checks that an order must pass."""
+"""Why the exchange says no: the checks that an order must pass."""
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import NamedTuple
 
 from tapewire.exchange.command import Place
-from tapewire.model import Instrument, Side, TimeInForce
+from tapewire.model import Instrument, Side, TimeInForce, TradingCode
 
-__all__ = ["LOTS_MAX", "Refusal", "TradingCode", "order_refusal"]
+__all__ = ["LOTS_MAX", "Refusal", "order_refusal"]
 
 #: A trade carries its size as a 32-bit integer on the wire, so no order may be larger than that holds.
 LOTS_MAX = 1_000_000_000
@@ -25,25 +24,6 @@ _SERVED = frozenset(
 )
 
 
-class TradingCode(IntEnum):
-    """Codes of the trading system that this exchange uses. Source: reference of commands, section 7."""
-
-    #: ``ExchangeOperationNotSupported``
-    OPERATION_NOT_SUPPORTED = 300
-    #: ``ExchangeLimitExceeded``: the price is outside the limits of the day.
-    PRICE_OUTSIDE_LIMITS = 301
-    #: ``ExchangeIncorrectQuantity``
-    INCORRECT_QUANTITY = 304
-    #: ``ExchangeTradingIsStopped``
-    TRADING_IS_STOPPED = 306
-    #: ``OrderToCancelNotFound``
-    ORDER_NOT_FOUND = 404
-    #: ``InternalErrorWithPrices``: not a multiple of the step, or missing.
-    INCORRECT_PRICE = 409
-    #: ``ForbiddenOrderType``
-    FORBIDDEN_ORDER_TYPE = 412
-
-
 class Refusal(NamedTuple):
     """Why a command was not taken."""
 
@@ -55,14 +35,14 @@ def order_refusal(place: Place, instrument: Instrument) -> Refusal | None:
     """Return what is wrong with an order by the rules of its instrument, or None if it may be taken."""
     # A word that is in no list is a member of its own, so that the type alone does not exclude it.
     if place.side not in _SIDES:
-        return Refusal(TradingCode.OPERATION_NOT_SUPPORTED, f"side {place.side} is neither buy nor sell")
+        return Refusal(TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED, f"side {place.side} is neither buy nor sell")
     if not 1 <= place.lots <= LOTS_MAX:
         return Refusal(
-            TradingCode.INCORRECT_QUANTITY, f"quantity {place.lots} is not between 1 and {LOTS_MAX} lots"
+            TradingCode.EXCHANGE_INCORRECT_QUANTITY, f"quantity {place.lots} is not between 1 and {LOTS_MAX} lots"
         )
     if place.time_in_force not in _SERVED:
         return Refusal(
-            TradingCode.OPERATION_NOT_SUPPORTED, f"time in force {place.time_in_force} is not served here"
+            TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED, f"time in force {place.time_in_force} is not served here"
         )
     price_ticks = place.price_ticks
     if price_ticks is None:
@@ -74,7 +54,7 @@ def order_refusal(place: Place, instrument: Instrument) -> Refusal | None:
     low, high = instrument.price_band_ticks
     if not (low <= price_ticks <= high and price_ticks >= 1):
         return Refusal(
-            TradingCode.PRICE_OUTSIDE_LIMITS,
+            TradingCode.EXCHANGE_LIMIT_EXCEEDED,
             f"price {instrument.price(price_ticks)} is outside the limits of the day, "
             f"{instrument.price(low)} to {instrument.price(high)}",
         )

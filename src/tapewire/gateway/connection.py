@@ -27,19 +27,24 @@ from tapewire.ports import Transport
 from tapewire.protocol.assembler import Assembler, Closed, Failed, Message, Ping
 from tapewire.protocol.codes import CloseCode
 from tapewire.protocol.frames import FrameOpcode
-from tapewire.protocol.limits import MESSAGE_BYTES_MAX, REQUEST_BACKLOG_MAX, UNPROCESSED_MESSAGES_MAX
+from tapewire.protocol.limits import MESSAGE_BYTES_MAX, REQUEST_BACKLOG_BYTES_MAX, UNPROCESSED_MESSAGES_MAX
 
 __all__ = ["Connection", "ConnectionState", "MessageHandler"]
 
 log = logging.getLogger("tapewire.gateway")
 
 #: Messages are handed to the socket in writes of about this size, and only when it has taken the last one.
-WRITE_BYTES = 256 * 1024
+WRITE_BYTES = 64 * 1024
 #: Requests are not read while so many messages wait, so nobody is cut for the answers to his own questions. States
 #: that will be replaced are left out: they always wait for a slow reader, who would never be heard again.
 READING_PAUSED_AT = 256
 #: Nor while so many pasts are being read or sent: each may be thousands of trades, held until they are sent.
 PASTS_AT_ONCE_MAX = 8
+
+
+#: Frames of one connection that are taken before others have their turn, and how many make it a flood.
+FRAMES_PER_TURN_MAX = 1_000
+FRAMES_PER_SECOND_MAX = 100_000
 
 
 class ConnectionState(Enum):
@@ -80,6 +85,11 @@ class Connection:
         self._assembler = Assembler(message_bytes_max=message_bytes_max)
         self._transport: Transport | None = None
         self._backlog: deque[Message] = deque()
+        self._backlog_bytes = 0
+        # Frames since the loop came round, and since the second began.
+        self._frames_in_turn = 0
+        self._frames_in_second = 0
+        self._second_began = 0.0
         self._is_reading_paused = False
         self._handler = handler(self)
 
@@ -99,11 +109,17 @@ class Connection:
         """Take one frame."""
         if self.state is not ConnectionState.OPEN:
             return
+        self._frames_in_turn += 1
+        if self._frames_in_turn == 1:
+            self._flusher.soon(self._end_turn)
+        elif self._frames_in_turn == FRAMES_PER_TURN_MAX:
+            self._rest()
         assembled = self._assembler.feed(opcode, payload, fin, rsv)
         if assembled is None:
             return
         if isinstance(assembled, Message):
             self._backlog.append(assembled)
+            self._backlog_bytes += len(assembled.payload)
             self._handle_backlog()
         elif isinstance(assembled, Ping):
             # Pongs pile up like anything else if the peer does not read.
@@ -127,6 +143,7 @@ class Connection:
         self._transport = None
         self._flusher.forget(self)
         self._backlog.clear()
+        self._backlog_bytes = 0
         self.outbox.close()
         self._handler.close()
         self._on_closed(self)
@@ -145,10 +162,13 @@ class Connection:
         transport = self._transport
         if transport is None or self.state is not ConnectionState.OPEN:
             return
-        while self.outbox and transport.unsent_bytes == 0:
+        if self.outbox and transport.unsent_bytes == 0:
             messages = self.outbox.take(WRITE_BYTES)
             if messages:
                 transport.send(messages)
+            if self.outbox and transport.unsent_bytes == 0:
+                # Long pasts are encoded while they are drawn: others have their turn between two writes.
+                self._flusher.mark(self)
         if self._is_reading_paused and not self._is_crowded():
             self._resume()
 
@@ -158,6 +178,7 @@ class Connection:
             return
         self.state = ConnectionState.CLOSING
         self._backlog.clear()
+        self._backlog_bytes = 0
         self.outbox.close()
         if self._is_reading_paused:
             # The peer's close frame has still to be heard.
@@ -179,17 +200,40 @@ class Connection:
             if self._is_crowded():
                 self._pause()
                 return
-            self._handler.receive(self._backlog.popleft())
+            message = self._backlog.popleft()
+            self._backlog_bytes -= len(message.payload)
+            self._handler.receive(message)
 
     def _is_crowded(self) -> bool:
         return self.outbox.irreplaceable >= READING_PAUSED_AT or self.outbox.pasts >= PASTS_AT_ONCE_MAX
 
     def _pause(self) -> None:
-        if len(self._backlog) > REQUEST_BACKLOG_MAX:
-            self.close(CloseCode.POLICY, f"more than {REQUEST_BACKLOG_MAX} requests are waiting")
+        if self._backlog_bytes > REQUEST_BACKLOG_BYTES_MAX:
+            self.close(CloseCode.POLICY, f"more than {REQUEST_BACKLOG_BYTES_MAX} bytes of requests are waiting")
         elif not self._is_reading_paused and self._transport is not None:
             self._is_reading_paused = True
             self._transport.pause_reading()
+
+    def _rest(self) -> None:
+        """Let others have their turn: a peer may send a million tiny frames a second."""
+        if self._transport is not None and not self._is_reading_paused:
+            self._transport.pause_reading()
+
+    def _end_turn(self) -> None:
+        frames, self._frames_in_turn = self._frames_in_turn, 0
+        if self._transport is None or self.state is not ConnectionState.OPEN:
+            return
+        now = self._flusher.now()
+        if now - self._second_began >= 1:
+            self._second_began, self._frames_in_second = now, 0
+        self._frames_in_second += frames
+        if self._frames_in_second > FRAMES_PER_SECOND_MAX:
+            log.warning("cut %s: more than %d frames a second", self.peer, FRAMES_PER_SECOND_MAX)
+            self.close(CloseCode.POLICY, f"more than {FRAMES_PER_SECOND_MAX} frames a second")
+            # It would go on sending while it is waited for.
+            self.abort()
+        elif frames >= FRAMES_PER_TURN_MAX and not self._is_reading_paused:
+            self._transport.resume_reading()
 
     def _resume(self) -> None:
         self._is_reading_paused = False

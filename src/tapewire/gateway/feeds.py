@@ -75,6 +75,7 @@ class StateFeed:
         # Windows of a feed lie on its own grid, so that feeds of equal width do not all end at once.
         self._origin = windows.now()
         self._is_dirty = False
+        self._wakes_at = 0
         # Where each subscriber stands that has joined in the running window: it has that state already.
         self._joined: dict[Subscriber, StreamPosition | None] = {}
         self.subscribers: dict[Subscriber, None] = {}
@@ -96,12 +97,19 @@ class StateFeed:
         self.subscribers.pop(subscriber, None)
         self._joined.pop(subscriber, None)
 
+    def close(self) -> None:
+        """Wake no more: nobody wants this feed."""
+        if self._is_dirty:
+            self._windows.forget(self._wakes_at, self._end_window)
+
     def changed(self) -> None:
         """Remember that the topic has a new state; it is read when the window ends."""
         if not self._is_dirty:
             self._is_dirty = True
             windows_passed = (self._windows.now() - self._origin) // self._window_s
-            self._windows.wake_at(self._origin + (windows_passed + 1) * self._window_s, self._end_window)
+            self._wakes_at = self._windows.wake_at(
+                self._origin + (windows_passed + 1) * self._window_s, self._end_window
+            )
 
     def _end_window(self) -> None:
         self._is_dirty = False

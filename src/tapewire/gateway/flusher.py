@@ -50,6 +50,10 @@ class Flusher:
         if self._turn_handle is None:
             self._turn_handle = self._loop.call_soon(self._turn)
 
+    def now(self) -> float:
+        """Return the loop's time in seconds."""
+        return self._loop.time()
+
     def soon(self, callback: Callable[[], None]) -> None:
         """Call back when the delivery that is under way is over."""
         self._loop.call_soon(callback)

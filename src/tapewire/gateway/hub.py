@@ -19,6 +19,7 @@ class Hub:
 
     def __init__(self, source: FeedSource, loop: asyncio.AbstractEventLoop) -> None:
         self._source = source
+        self._loop = loop
         self.windows = Windows(loop)
         self._state_feeds: dict[Topic, dict[FeedKey, StateFeed]] = {}
         self._event_feeds: dict[Topic, dict[FeedKey, EventFeed]] = {}
@@ -69,6 +70,8 @@ class Hub:
         if feeds is None or feeds.get(feed.key) is not feed:
             return
         del feeds[feed.key]
+        if isinstance(feed, StateFeed):
+            feed.close()
         if not feeds:
             del all_feeds[topic]
             self._source.close(topic, self)
@@ -90,8 +93,12 @@ class Hub:
 
     def happened(self, topic: Topic, position: StreamPosition, record: Record) -> None:
         """Pass an event on to the feeds of its topic."""
-        for feed in self._event_feeds.get(topic, {}).values():
-            feed.happened(position, record)
-        for state_feed in self._state_feeds.get(topic, {}).values():
-            if isinstance(state_feed, BarFeed):
-                state_feed.happened(position, record)
+        feeds: list[EventFeed | BarFeed] = [*self._event_feeds.get(topic, {}).values()]
+        feeds += [feed for feed in self._state_feeds.get(topic, {}).values() if isinstance(feed, BarFeed)]
+        for feed in feeds:
+            try:
+                feed.happened(position, record)
+            except Exception as error:  # noqa: BLE001  (a record that cannot be written is no reason to stop the market)
+                self._loop.call_exception_handler(
+                    {"message": f"an event of {topic.kind} {topic.subject} was not delivered", "exception": error}
+                )

@@ -20,7 +20,7 @@ class Windows:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._due: dict[int, list[Callable[[], None]]] = {}
+        self._due: dict[int, dict[Callable[[], None], None]] = {}
         self._ticks: list[int] = []
         self._armed: asyncio.TimerHandle | None = None
         self._armed_tick = 0
@@ -30,17 +30,24 @@ class Windows:
         """Return the loop's time in seconds."""
         return self._loop.time()
 
-    def wake_at(self, when: float, callback: Callable[[], None]) -> None:
-        """Call ``callback`` once, at ``when`` or up to a tick later."""
+    def wake_at(self, when: float, callback: Callable[[], None]) -> int:
+        """Call ``callback`` once, at ``when`` or up to a tick later; returns the tick, for :meth:`forget`."""
         tick = int(when / _TICK_S) + 1
         callbacks = self._due.get(tick)
         if callbacks is not None:
-            callbacks.append(callback)
-            return
-        self._due[tick] = [callback]
+            callbacks[callback] = None
+            return tick
+        self._due[tick] = {callback: None}
         heapq.heappush(self._ticks, tick)
         if not self._is_turning:
             self._arm()
+        return tick
+
+    def forget(self, tick: int, callback: Callable[[], None]) -> None:
+        """Do not wake a callback after all: a window may be an hour long, and its feed gone long before."""
+        callbacks = self._due.get(tick)
+        if callbacks is not None:
+            callbacks.pop(callback, None)
 
     def close(self) -> None:
         """Wake nobody any more."""
@@ -65,7 +72,11 @@ class Windows:
         now = max(int(self._loop.time() / _TICK_S), self._armed_tick)
         self._is_turning = True
         while self._ticks and self._ticks[0] <= now:
-            for callback in self._due.pop(heapq.heappop(self._ticks)):
+            callbacks = self._due.pop(heapq.heappop(self._ticks))
+            # One by one, because one that is woken may have another forgotten.
+            while callbacks:
+                callback = next(iter(callbacks))
+                del callbacks[callback]
                 self._wake(callback)
         self._is_turning = False
         if self._ticks:

@@ -29,6 +29,7 @@ from tapewire.model.security import Security
 from tapewire.model.summary import CurrencyPower, Summary
 from tapewire.model.topic import StreamPosition, Topic, TopicKind
 from tapewire.model.trade import Trade
+from tapewire.model.trading_code import TradingCode
 from tapewire.model.words import (
     ClientType,
     Condition,
@@ -100,6 +101,7 @@ __all__ = [
     "TopicKind",
     "Trade",
     "TradesHistory",
+    "TradingCode",
     "TradingStatus",
     "UnsetType",
     "Wire",

@@ -39,6 +39,14 @@ class Message(NamedTuple):
     payload: bytes
     is_text: bool
 
+    def __repr__(self) -> str:
+        # The payload may be a request with its token.
+        return f"Message({'text' if self.is_text else 'binary'}, {len(self.payload)} bytes)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        # What pretty printers ask for instead.
+        return [("kind", "text" if self.is_text else "binary"), ("bytes", len(self.payload))]
+
 
 class Ping(NamedTuple):
     """To be answered by a pong with the same payload."""

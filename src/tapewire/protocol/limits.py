@@ -31,7 +31,7 @@ __all__ = [
     "PRICE_DIGITS_MAX",
     "PROTECTING_SECONDS_MAX",
     "QUANTITY_LOTS_MAX",
-    "REQUEST_BACKLOG_MAX",
+    "REQUEST_BACKLOG_BYTES_MAX",
     "STRICT_GUID_CHARACTERS_MAX",
     "SUBSCRIPTIONS_PER_CONNECTION_MAX",
     "TOKEN_LIFE_SECONDS",
@@ -89,7 +89,7 @@ MESSAGE_BYTES_MAX = 1 << 20
 #: RFC 6455: a control frame carries at most 125 bytes, two of which are the code.
 CLOSE_REASON_BYTES_MAX = 123
 #: Ours: requests of one connection that wait until its outbox has room.
-REQUEST_BACKLOG_MAX = 10_000
+REQUEST_BACKLOG_BYTES_MAX = 8 << 20
 
 TOKEN_LIFE_SECONDS = 1_800
 

@@ -98,8 +98,9 @@ def read_envelope(message: bytes, *, guid_characters_max: int = GUID_CHARACTERS_
     if not isinstance(guid, str) or not guid:
         raise BadRequestError("", ResultCode.BAD_REQUEST, "The guid is missing or empty")
     if len(guid) > guid_characters_max:
+        # Not echoed: answers to guids of a megabyte would pile up for a peer that does not read them.
         raise BadRequestError(
-            guid, ResultCode.BAD_REQUEST, f"The guid is longer than {guid_characters_max} characters"
+            "", ResultCode.BAD_REQUEST, f"The guid is longer than {guid_characters_max} characters"
         )
     if not isinstance(raw.opcode, str) or not raw.opcode:
         raise BadRequestError(guid, ResultCode.BAD_REQUEST, "The opcode is missing")

@@ -3,6 +3,7 @@
 For tests of tapewire and of programs built on it; nothing else in tapewire imports this package.
 """
 
+from tapewire.simulation.archive import SimulatedArchive
 from tapewire.simulation.connection import CLOSE_WAIT_S, ConnectionEnd, SimulatedConnection
 from tapewire.simulation.disk import SimulatedDisk, SimulatedJournalFile
 from tapewire.simulation.http import HttpAddress, HttpRequest, SimulatedHttp
@@ -41,6 +42,7 @@ __all__ = [
     "NetworkConnector",
     "RealWorldError",
     "ScriptedVenue",
+    "SimulatedArchive",
     "SimulatedConnection",
     "SimulatedDisk",
     "SimulatedHttp",

@@ -12,7 +12,6 @@ from tapewire.exchange import (
     OrderCancelled,
     OrderRejected,
     Traded,
-    TradingCode,
 )
 from tapewire.model import (
     CancelOrder,
@@ -24,6 +23,7 @@ from tapewire.model import (
     PlaceOrder,
     Refused,
     TopicKind,
+    TradingCode,
 )
 from tapewire.ports import Clock
 from tapewire.venues.chart import FinishedBar
@@ -140,7 +140,9 @@ class Desk:
         position = self._directory.position(command.exchange, command.symbol, command.board)
         if position is None:
             where = f"{command.exchange} {command.board}".rstrip()
-            return _refused(TradingCode.OPERATION_NOT_SUPPORTED, f"{command.symbol} is not traded on {where}")
+            return _refused(
+                TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED, f"{command.symbol} is not traded on {where}"
+            )
         if not command.type.known:
             return _refused(
                 TradingCode.FORBIDDEN_ORDER_TYPE, f"order type {command.type} is neither limit nor market"
@@ -148,13 +150,13 @@ class Desk:
         price_ticks = None
         if command.type is OrderType.LIMIT:
             if command.price is None:
-                return _refused(TradingCode.INCORRECT_PRICE, "a limit order needs a price")
+                return _refused(TradingCode.INTERNAL_ERROR_WITH_PRICES, "a limit order needs a price")
             try:
                 price_ticks = self._directory.instruments[position].ticks(command.price)
             except ValueError as error:
-                return _refused(TradingCode.INCORRECT_PRICE, str(error))
+                return _refused(TradingCode.INTERNAL_ERROR_WITH_PRICES, str(error))
         elif command.price is not None:
-            return _refused(TradingCode.INCORRECT_PRICE, "a market order has no price")
+            return _refused(TradingCode.INTERNAL_ERROR_WITH_PRICES, "a market order has no price")
         return exchange.Place(
             account=command.portfolio,
             instrument=position,
@@ -168,7 +170,7 @@ class Desk:
 def _cancel(command: CancelOrder) -> exchange.Cancel | Refused:
     number = command.order_number
     if not (number.isascii() and number.isdecimal() and len(number) <= _ORDER_NUMBER_DIGITS_MAX):
-        return _refused(TradingCode.ORDER_NOT_FOUND, f"the account has no working order {number}")
+        return _refused(TradingCode.ORDER_TO_CANCEL_NOT_FOUND, f"the account has no working order {number}")
     return exchange.Cancel(account=command.portfolio, order_id=int(number))
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from tapewire.exchange import FIRST_ORDER_ID, Exchange, TradingCode
+from tapewire.exchange import FIRST_ORDER_ID, Exchange
 from tapewire.market import (
     AROUND_THE_CLOCK,
     BOND_TERMS,
@@ -36,6 +36,7 @@ from tapewire.model import (
     Topic,
     TopicKind,
     Trade,
+    TradingCode,
     is_interval,
     trading_day,
 )
@@ -263,7 +264,8 @@ class EmbeddedVenue:
         """
         if command.portfolio.startswith(PARTICIPANT_MARK):
             return Refused(
-                int(TradingCode.OPERATION_NOT_SUPPORTED), f"portfolio {command.portfolio} is the market's own"
+                int(TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED),
+                f"portfolio {command.portfolio} is the market's own",
             )
         outcome = self._desk.submit(command)
         self._streams.flush()

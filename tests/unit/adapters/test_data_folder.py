@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.pretty import pretty_repr
 
 from tapewire.adapters.data_folder import VERSION, DataFolder, DataFolderError, Identity
 
@@ -117,3 +118,9 @@ def test_a_half_written_draft_of_a_killed_system_is_overwritten(tmp_path: Path) 
 
 def test_an_identity_shows_no_secret() -> None:
     assert SECRET not in repr(FIRST)
+    assert SECRET not in pretty_repr(FIRST)
+
+
+def test_a_folder_that_cannot_be_locked_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    assert refusal(tmp_path) == f"cannot use {tmp_path}: files cannot be locked on this machine"

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from rich.pretty import pretty_repr
 
 from tapewire.adapters.running_systems import RunningSystem, announced, running_systems
 
@@ -138,3 +139,19 @@ def test_a_file_that_somebody_removed_is_not_missed(runtime: Path) -> None:
 
 def test_a_system_shows_no_token() -> None:
     assert SECRET not in repr(system())
+    assert SECRET not in pretty_repr(system())
+    assert system().url in pretty_repr(system())
+
+
+def test_where_files_cannot_be_locked_systems_run_and_are_not_found(runtime: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "sys.modules['fcntl'] = None\n"
+        "del os.getuid\n"
+        "import tapewire\n"
+        "from tapewire.adapters.running_systems import RunningSystem, announced, running_systems\n"
+        "with announced(RunningSystem(os.getpid(), 'http://127.0.0.1:8700', 'x')):\n"
+        "    print(running_systems(), os.listdir(os.environ['XDG_RUNTIME_DIR']))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert (ended.stdout, ended.stderr) == ("[] []\n", "")

@@ -180,7 +180,13 @@ class Stage:
         """Whether the client's session waits for nothing and carries nothing."""
         session = self.supervisor.session
         assert session is not None
-        return not (session.streams or session._answers or self.supervisor._wanted or self.supervisor._waiting)
+        return not (
+            session.streams
+            or session._ends
+            or session._answers
+            or self.supervisor._wanted
+            or self.supervisor._waiting
+        )
 
 
 @asynccontextmanager

@@ -120,6 +120,16 @@ def test_a_clock_without_a_time_is_an_error(status: int, body: bytes) -> None:
     run(scenario)
 
 
+def test_the_clock_is_asked_with_the_token_because_without_one_it_is_late() -> None:
+    async def scenario(stage: Stage) -> None:
+        address = stage.http.listen("broker.test:443", nowhere)
+        address.answer_next(200, b"1768201200")
+        assert (await stage.client.time()).year == 2026
+        assert address.requests[0].headers["authorization"].startswith("Bearer ")
+
+    run(scenario)
+
+
 def test_a_clock_that_cannot_be_reached_is_an_error() -> None:
     async def scenario(stage: Stage) -> None:
         with pytest.raises(ConnectError, match=r"https://broker\.test/md/v2/time"):

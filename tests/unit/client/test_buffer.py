@@ -211,3 +211,18 @@ def test_any_use_keeps_the_books_straight(policy: BufferPolicy, steps: list[str]
             is_shut = True
         assert len(buffer) == len(model) <= size
         assert buffer.received == put == delivered + buffer.dropped + len(buffer)
+
+
+def test_large_messages_are_bounded_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tapewire.client.buffer.BUFFER_BYTES_MAX", 100)
+    lossy, lossless = Buffer(DropOldest(1_000), "lossy"), Buffer(Fail(1_000), "lossless")
+    for buffer in (lossy, lossless):
+        for number in range(5):
+            buffer.put(b"%d" % number * 40)
+    assert (lossy.take_nowait(), lossy.dropped) == ([b"3" * 40, b"4" * 40], 3)
+    assert (lossless.take_nowait(), lossless.has_overflowed) == ([b"0" * 40, b"1" * 40], True)
+    lossy.put(b"x" * 101)  # larger than all the room there is: it is taken, alone
+    assert lossy.pop_nowait() == b"x" * 101
+    for _ in range(50):
+        lossy.put(b"y" * 2)
+    assert len(lossy) == 50

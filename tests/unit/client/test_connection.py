@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tapewire.client.connection import Connection, ConnectionState
 from tapewire.client.session import IGNORED_ANSWERS_MAX, Session
+from tapewire.protocol.assembler import Message
 from tapewire.protocol.frames import close_payload
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX
 from tapewire.protocol.messages import SystemMessage
@@ -56,11 +57,12 @@ class Line:
         self.lost: list[tuple[int, str]] = []
         self.data: list[bytes] = []
         self.answers: list[SystemMessage] = []
+        self.ends: list[SystemMessage] = []
         self.session = Session()
         self.connection = Connection(self.session, lambda code, reason: self.lost.append((code, reason)))
         self.transport = FakeTransport()
         self.connection.connected(self.transport)
-        self.session.open_stream(GUID, self.data.append)
+        self.session.open_stream(GUID, self.data.append, self.ends.append)
         self.session.expect_answer(GUID, self.answers.append)
 
     def text(self, message: bytes) -> None:
@@ -70,6 +72,7 @@ class Line:
         return (
             self.data,
             self.answers,
+            self.ends,
             self.session.unclaimed,
             self.session.malformed,
             self.connection.received,
@@ -186,6 +189,37 @@ def test_an_answer_to_be_ignored_is_neither_delivered_nor_counted() -> None:
     assert (line.answers, line.session.unclaimed) == ([], 0)
     line.text(reply())
     assert line.session.unclaimed == 1
+
+
+def test_a_later_answer_that_is_not_good_ends_the_stream_it_names_and_no_other() -> None:
+    line = Line()
+    others: list[SystemMessage] = []
+    line.session.open_stream(OTHER, line.data.append, others.append)
+    line.text(reply())
+    line.text(reply(code=503, message="The history cannot be read"))
+    assert [(end.http_code, end.message) for end in line.ends] == [(503, "The history cannot be read")]
+    assert (len(line.answers), others, line.session.unclaimed) == (1, [], 0)
+
+
+def test_a_later_answer_that_is_good_is_nobodys() -> None:
+    line = Line()
+    line.text(reply())
+    line.text(reply())
+    assert (len(line.answers), line.ends, line.session.unclaimed) == (1, [], 1)
+
+
+def test_the_first_answer_is_an_answer_whatever_it_says() -> None:
+    line = Line()
+    line.text(reply(code=503))
+    assert ([answer.http_code for answer in line.answers], line.ends) == ([503], [])
+
+
+def test_a_later_answer_for_a_closed_stream_is_nobodys() -> None:
+    line = Line()
+    line.text(reply())
+    line.session.close_stream(GUID)
+    line.text(reply(code=503))
+    assert (line.ends, line.session.unclaimed) == ([], 1)
 
 
 def test_answers_to_be_ignored_are_bounded() -> None:
@@ -315,6 +349,8 @@ def test_broken_frames_close_with_their_code_and_tell_why(
     assert line.transport.closed[0] == code
     assert line.transport.closed[1] == reason or not reason
     assert line.connection.state is ConnectionState.CLOSING
+    assert line.connection.end is not None
+    assert line.connection.end[0] == code, "it is known before the connection has ended"
     line.text(data())  # nothing is taken any more
     assert line.data == []
     assert not line.connection.send(b"x")
@@ -325,6 +361,20 @@ def test_broken_frames_close_with_their_code_and_tell_why(
     assert told.endswith(reason)
 
 
+def test_whole_messages_off_the_fast_path_pass_one_method() -> None:
+    delivered: list[Message] = []
+
+    class Echo(Connection):
+        def _deliver(self, message: Message) -> None:
+            delivered.append(message)
+
+    echo = Echo(Session(), lambda code, reason: None)
+    echo.frame_received(TEXT, b"a", False, 0)
+    echo.frame_received(CONTINUATION, b"b", True, 0)
+    echo.frame_received(BINARY, b"c", True, 0)
+    assert delivered == [Message(b"ab", True), Message(b"c", False)]
+
+
 def test_a_binary_message_is_counted_as_malformed() -> None:
     line = Line()
     line.connection.frame_received(BINARY, data(), True, 0)
@@ -332,14 +382,22 @@ def test_a_binary_message_is_counted_as_malformed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "answered"), [(b"", 1000), (close_payload(1001, "bye"), 1001), (close_payload(4000, ""), 4000)]
+    ("payload", "answered", "told"),
+    [
+        (b"", 1000, (1005, "")),
+        (close_payload(1001, "bye"), 1001, (1001, "bye")),
+        (close_payload(4000, ""), 4000, (4000, "")),
+    ],
 )
-def test_a_close_frame_is_answered_in_kind(payload: bytes, answered: int) -> None:
+def test_a_close_frame_is_answered_in_kind_and_is_what_is_told(
+    payload: bytes, answered: int, told: tuple[int, str]
+) -> None:
     line = Line()
     line.connection.frame_received(CLOSE, payload, True, 0)
     assert line.transport.closed == (answered, "")
-    line.connection.disconnected(1001, "bye")
-    assert line.lost == [(1001, "bye")]
+    assert line.connection.end == told
+    line.connection.disconnected(*told)
+    assert line.lost == [told]
     assert line.connection.state is ConnectionState.CLOSED
 
 

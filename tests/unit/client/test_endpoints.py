@@ -46,6 +46,22 @@ def test_anything_else_is_refused_without_telling_secrets(base: str) -> None:
     assert "s3cr3t" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("base", "word"),
+    [
+        ("https://api.alor.ru", "production"),
+        ("http://API.alor.ru:443/", "production"),
+        ("https://api.alor.ru.", "production"),
+        ("https://apidev.alor.ru/deep", "test"),
+    ],
+)
+def test_the_brokers_own_hosts_are_no_base_because_their_tokens_come_from_elsewhere(base: str, word: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        Endpoints.from_base(base)
+    assert f"tapewire.{word.upper()}" in str(caught.value)
+    assert f"--contour {word}" in str(caught.value)
+
+
 def test_the_contours_use_tls_only() -> None:
     for contour in (PRODUCTION, TEST):
         assert contour.ws.startswith("wss://")

@@ -14,7 +14,7 @@ from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import BATCH_RECORDS_MAX, Subscription
 from tapewire.model import Trade
 from tapewire.simulation import run_virtual
-from unit.client.stage import Stage, data, settle, staged, trade
+from unit.client.stage import Stage, answer, data, settle, staged, trade
 
 
 def run(scenario: Callable[[Stage], Awaitable[None]]) -> None:
@@ -176,6 +176,23 @@ def test_a_lossless_stream_ends_loudly_and_only_itself() -> None:
             assert trades.state is SubscriptionState.CLOSED
             assert (trades.received, trades.dropped) == (3, 1)
             assert other.state is SubscriptionState.ACTIVE
+
+    run(scenario)
+
+
+def test_a_lossless_stream_that_overflows_before_its_answer_is_cancelled_with_the_answer() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = lambda request: [
+            *(data(request["guid"], trade(number)) for number in range(3)),
+            answer(request["guid"]),
+        ]
+        trades = await stage.client.trades("TEST", buffer=Fail(2)).open()
+        assert trades.state is SubscriptionState.CLOSED
+        await stage.broker.until(lambda: stage.broker.unsubscribed)
+        assert stage.nothing_is_left()
+        assert [(await anext(trades)).id for _ in range(2)] == [0, 1]
+        with pytest.raises(BufferOverflowError):
+            await anext(trades)
 
     run(scenario)
 

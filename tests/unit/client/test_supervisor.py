@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tapewire.client import supervisor as supervisor_module
+from tapewire.client.connection import ConnectionState
 from tapewire.client.errors import (
     AnswerTimeoutError,
     ClosedError,
@@ -24,8 +25,10 @@ from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription
 from tapewire.client.supervisor import ANSWER_TIMEOUT_S, CLOSE_TIMEOUT_S, CONNECT_TIMEOUT_S
 from tapewire.model import Trade
+from tapewire.protocol.frames import close_payload
 from tapewire.simulation import run_virtual
 from unit.client.stage import (
+    CLOSE,
     SECRET,
     Request,
     Stage,
@@ -122,6 +125,42 @@ def test_a_refusal_carries_code_and_text_and_the_stream_says_so_for_ever() -> No
         await trades.close()
         assert trades.state is REFUSED
         assert not stage.broker.unsubscribed, "there is nothing to cancel"
+
+    run(scenario)
+
+
+def test_a_stream_that_is_refused_after_it_was_granted_ends_loudly_and_alone() -> None:
+    async def scenario(stage: Stage) -> None:
+        other = await stage.client.trades("OTHER").open()
+        trades = await stage.client.trades("TEST").open()
+        guid = stage.broker.subscribed[1]
+        stage.broker.send(data(guid, trade(1)), answer(guid), answer(guid, 503, "The history cannot be read"))
+        stage.broker.send(data(guid, trade(2)))
+        assert (await anext(trades)).id == 1
+        for _ in range(2):
+            with pytest.raises(RefusedError) as caught:
+                await anext(trades)
+            assert (caught.value.code, caught.value.text) == (503, "The history cannot be read")
+        assert (trades.state, other.state) == (REFUSED, ACTIVE)
+        await trades.close()
+        assert not stage.broker.unsubscribed, "there is nothing to cancel"
+        stage.broker.send(data(stage.broker.subscribed[0], trade(3)))
+        assert (await anext(other)).id == 3
+        # The good answer and the trade after the end.
+        assert stage.client.unclaimed == 2
+        await other.close()
+
+    run(scenario)
+
+
+def test_a_stream_that_is_refused_in_the_turn_of_its_grant_is_refused() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = lambda request: [answer(request["guid"]), answer(request["guid"], 503, "no past")]
+        trades = stage.client.trades("TEST")
+        with pytest.raises(RefusedError) as caught:
+            await trades.open()
+        assert (caught.value.code, caught.value.text, trades.state) == (503, "no past", REFUSED)
+        assert stage.nothing_is_left()
 
     run(scenario)
 
@@ -461,6 +500,34 @@ def test_a_lost_connection_ends_every_stream_after_what_was_received(how: str) -
         with pytest.raises(ConnectionLostError):
             await later.open()
         assert later.state is CLOSED
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        ((0, b""), (1002, "the broker broke the protocol: nothing to continue")),
+        ((CLOSE, close_payload(1013, "too slow")), (1013, "too slow")),
+    ],
+)
+def test_opening_while_the_connection_is_ending_tells_why_it_ends(
+    end: tuple[int, bytes], told: tuple[int, str]
+) -> None:
+    async def scenario(stage: Stage) -> None:
+        connection = stage.supervisor._connection
+        assert connection is not None
+        # The far end has not heard of it, so the connection is not lost yet.
+        connection.frame_received(*end, True, 0)
+        assert connection.state is ConnectionState.CLOSING
+        trades = stage.client.trades("TEST")
+        with pytest.raises(ConnectionLostError) as caught:
+            await trades.open()
+        assert (caught.value.code, caught.value.reason) == told
+        assert trades.state is CLOSED
+        await stage.client.close()
+        with pytest.raises(ClosedError, match="the broker was closed"):
+            await stage.client.trades("TEST").open()
 
     run(scenario)
 

@@ -18,7 +18,8 @@ from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
 from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
-from tapewire.model import UNSET, Side
+from tapewire.model import UNSET, Side, Topic
+from tapewire.ports import TradesPage
 from tapewire.protocol.words import Format
 from tapewire.simulation import LinkConditions, Network, ScriptedVenue, SimulatedHttp, VirtualClock, run_virtual
 from trading import instrument
@@ -32,11 +33,11 @@ KEY = new_signing_key()
 class World:
     """One gateway in front of one venue; clients as many as wanted."""
 
-    def __init__(self) -> None:
+    def __init__(self, venue: type[ScriptedVenue] = ScriptedVenue) -> None:
         self.clock = VirtualClock()
         self.network = Network(seed=3, conditions=LinkConditions(latency_s=0.005, jitter_s=0.01))
         self.http = SimulatedHttp()
-        self.venue = ScriptedVenue([TEST, OTHER], clock=self.clock)
+        self.venue = venue([TEST, OTHER], clock=self.clock)
         user = User(
             login="P1",
             client_id="1",
@@ -73,9 +74,9 @@ class Http:
         pass
 
 
-def run(scenario: Callable[[World], Awaitable[None]]) -> None:
+def run(scenario: Callable[[World], Awaitable[None]], venue: type[ScriptedVenue] = ScriptedVenue) -> None:
     async def main() -> None:
-        world = World()
+        world = World(venue)
         try:
             await scenario(world)
             await asyncio.sleep(3)
@@ -175,6 +176,31 @@ def test_what_the_gateway_refuses_is_refused_here() -> None:
         assert refused.value.status == 403
 
     run(scenario)
+
+
+def test_a_past_that_cannot_be_read_ends_the_stream_loudly_and_only_itself() -> None:
+    class Broken(ScriptedVenue):
+        async def recent_trades(self, topic: Topic, limit: int) -> TradesPage:
+            await asyncio.sleep(0.5)
+            raise OSError("the disk is gone")
+
+    async def scenario(world: World) -> None:
+        async with (
+            world.client() as broker,
+            broker.trades("TEST") as others,
+            broker.trades("TEST", depth=5) as trades,
+        ):
+            assert trades.state is SubscriptionState.ACTIVE
+            with pytest.raises(RefusedError) as caught:
+                await anext(trades)
+            assert (caught.value.code, caught.value.text) == (503, "The history cannot be read")
+            assert caught.value.retriable
+            assert trades.state is SubscriptionState.REFUSED
+            world.venue.publish_trade(TEST, 10.0)
+            assert (await take(others, 1))[0].price == 10.0
+            assert broker.unclaimed == 0
+
+    run(scenario, Broken)
 
 
 def test_a_gateway_that_goes_away_ends_the_streams_with_its_reason() -> None:

@@ -12,9 +12,10 @@ from tapewire.exchange import (
     OrderAccepted,
     OrderCancelled,
     OrderRejected,
-    TradingCode,
+    RulesSet,
+    SetRules,
 )
-from tapewire.model import Side, TimeInForce
+from tapewire.model import Side, TimeInForce, TradingCode
 from trading import BUY, SELL, instrument, place, trades
 
 IOC = TimeInForce.IMMEDIATE_OR_CANCEL
@@ -109,7 +110,10 @@ def test_what_may_not_rest_is_cancelled_with_its_cause(exchange, time_in_force, 
     assert isinstance(last, OrderCancelled)
     assert (last.order_id, last.remaining_lots, last.cause) == (events[0].order_id, 6 - traded, cause)
     assert exchange.book(0).levels(BUY, 9) == []
-    assert apply(exchange, Cancel(account="A", order_id=last.order_id))[0].code == TradingCode.ORDER_NOT_FOUND
+    assert (
+        apply(exchange, Cancel(account="A", order_id=last.order_id))[0].code
+        == TradingCode.ORDER_TO_CANCEL_NOT_FOUND
+    )
 
 
 @pytest.mark.parametrize("price", [None, 1001, 1050])
@@ -171,7 +175,7 @@ def test_foreign_filled_and_unknown_orders_are_refused_in_the_same_words(exchang
     )
 
     assert all(isinstance(refusal, CancelRejected) for refusal in refusals)
-    assert {refusal.code for refusal in refusals} == {TradingCode.ORDER_NOT_FOUND}
+    assert {refusal.code for refusal in refusals} == {TradingCode.ORDER_TO_CANCEL_NOT_FOUND}
     assert len({refusal.reason.replace(str(refusal.order_id), "…") for refusal in refusals}) == 1
     assert exchange.state_digest() == digest
 
@@ -179,22 +183,25 @@ def test_foreign_filled_and_unknown_orders_are_refused_in_the_same_words(exchang
 @pytest.mark.parametrize(
     ("command", "code"),
     [
-        (place(BUY, 1, 1000, instrument=2), TradingCode.OPERATION_NOT_SUPPORTED),
-        (place(BUY, 1, 1000, instrument=-1), TradingCode.OPERATION_NOT_SUPPORTED),
-        (place(Side("short"), 1, 1000), TradingCode.OPERATION_NOT_SUPPORTED),
-        (place(BUY, 0, 1000), TradingCode.INCORRECT_QUANTITY),
-        (place(BUY, -5, None), TradingCode.INCORRECT_QUANTITY),
-        (place(BUY, LOTS_MAX + 1, 1000), TradingCode.INCORRECT_QUANTITY),
-        (place(BUY, 1, 899), TradingCode.PRICE_OUTSIDE_LIMITS),
-        (place(SELL, 1, 1101), TradingCode.PRICE_OUTSIDE_LIMITS),
-        (place(SELL, 1, 10**40), TradingCode.PRICE_OUTSIDE_LIMITS),
+        (place(BUY, 1, 1000, instrument=2), TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED),
+        (place(BUY, 1, 1000, instrument=-1), TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED),
+        (place(Side("short"), 1, 1000), TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED),
+        (place(BUY, 0, 1000), TradingCode.EXCHANGE_INCORRECT_QUANTITY),
+        (place(BUY, -5, None), TradingCode.EXCHANGE_INCORRECT_QUANTITY),
+        (place(BUY, LOTS_MAX + 1, 1000), TradingCode.EXCHANGE_INCORRECT_QUANTITY),
+        (place(BUY, 1, 899), TradingCode.EXCHANGE_LIMIT_EXCEEDED),
+        (place(SELL, 1, 1101), TradingCode.EXCHANGE_LIMIT_EXCEEDED),
+        (place(SELL, 1, 10**40), TradingCode.EXCHANGE_LIMIT_EXCEEDED),
         (place(BUY, 1, None, time_in_force=BOC), TradingCode.FORBIDDEN_ORDER_TYPE),
         (
             place(BUY, 1, 1000, time_in_force=TimeInForce.GOOD_TILL_CANCELLED),
-            TradingCode.OPERATION_NOT_SUPPORTED,
+            TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED,
         ),
-        (place(BUY, 1, None, time_in_force=TimeInForce.AT_THE_CLOSE), TradingCode.OPERATION_NOT_SUPPORTED),
-        (place(BUY, 1, 1000, time_in_force=TimeInForce("forever")), TradingCode.OPERATION_NOT_SUPPORTED),
+        (
+            place(BUY, 1, None, time_in_force=TimeInForce.AT_THE_CLOSE),
+            TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED,
+        ),
+        (place(BUY, 1, 1000, time_in_force=TimeInForce("forever")), TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED),
     ],
 )
 def test_a_bad_order_is_refused_and_leaves_no_trace(exchange, command, code):
@@ -215,7 +222,7 @@ def test_a_price_below_one_tick_is_refused_even_inside_the_band(price):
 
     (refusal,) = exchange.apply(place(BUY, 1, price), at_ns=0)
 
-    assert refusal.code == TradingCode.PRICE_OUTSIDE_LIMITS
+    assert refusal.code == TradingCode.EXCHANGE_LIMIT_EXCEEDED
 
 
 def test_a_full_exchange_takes_no_more_orders(monkeypatch):
@@ -239,3 +246,32 @@ def test_the_digest_knows_priority_sizes_and_numbers():
     assert base != digest(place(BUY, 1, 999, account="B"), place(BUY, 1, 999, account="A"))
     assert base != digest(place(BUY, 1, 999, account="A"), place(BUY, 2, 999, account="B"))
     assert digest() != digest(place(BUY, 1, None))
+
+
+def test_new_limits_hold_at_once_and_cancel_what_rests_outside_of_them(exchange):
+    apply(exchange, place(BUY, 3, 950), place(BUY, 2, 1000), place(SELL, 4, 1050))
+    digest = exchange.state_digest()
+
+    rules, *cancelled = apply(exchange, SetRules(instrument=0, price_band_ticks=(960, 1040), is_open=True))
+
+    assert rules == RulesSet(instrument=0, price_band_ticks=(960, 1040), is_open=True, at_ns=5)
+    assert [(event.remaining_lots, event.cause) for event in cancelled] == [
+        (3, CancelCause.OUTSIDE_LIMITS),
+        (4, CancelCause.OUTSIDE_LIMITS),
+    ]
+    assert exchange.book(0).levels(BUY, 9) == [(1000, 2)]
+    assert exchange.state_digest() != digest
+    [refused] = apply(exchange, place(BUY, 1, 1041))
+    assert refused.code is TradingCode.EXCHANGE_LIMIT_EXCEEDED
+    assert isinstance(apply(exchange, place(BUY, 1, 1041, instrument=1))[0], OrderAccepted)
+
+
+def test_a_closed_instrument_takes_cancellations_only(exchange):
+    [accepted] = apply(exchange, place(BUY, 3, 1000))
+    apply(exchange, SetRules(instrument=0, price_band_ticks=(900, 1100), is_open=False))
+
+    [refused] = apply(exchange, place(SELL, 3, 1000))
+    assert refused.code is TradingCode.EXCHANGE_TRADING_IS_STOPPED
+    assert isinstance(apply(exchange, Cancel(account="A", order_id=accepted.order_id))[0], OrderCancelled)
+    apply(exchange, SetRules(instrument=0, price_band_ticks=(900, 1100), is_open=True))
+    assert isinstance(apply(exchange, place(SELL, 3, 1000))[0], OrderAccepted)

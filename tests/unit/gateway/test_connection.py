@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from tapewire.gateway.connection import (
+    FRAMES_PER_SECOND_MAX,
+    FRAMES_PER_TURN_MAX,
     PASTS_AT_ONCE_MAX,
     READING_PAUSED_AT,
     WRITE_BYTES,
@@ -17,7 +19,7 @@ from tapewire.gateway.connection import (
 from tapewire.gateway.flusher import Flusher
 from tapewire.gateway.outbox import Outlet
 from tapewire.protocol.assembler import Message
-from tapewire.protocol.limits import MESSAGE_BYTES_MAX, REQUEST_BACKLOG_MAX
+from tapewire.protocol.limits import MESSAGE_BYTES_MAX, REQUEST_BACKLOG_BYTES_MAX
 from tapewire.simulation import CLOSE_WAIT_S, LinkConditions, run_virtual
 from unit.gateway.world import BINARY, CLOSE, PING, PONG, SBER, TEXT, TRADES, World, run
 
@@ -307,10 +309,10 @@ def test_reading_pauses_at_the_mark_and_resumes_below_it() -> None:
         assert len(bench.echo.received) == READING_PAUSED_AT + 1
         await asyncio.sleep(1)
         assert not bench.wire.is_reading
-        bench.drain()
+        while bench.connection.outbox:
+            bench.drain()
         assert bench.wire.is_reading
         assert [message.payload for message in bench.echo.received[-100:]] == [b"more %d" % n for n in range(100)]
-        bench.drain()
         assert bench.wire.sent[-1] == b"more 99"
 
     run_virtual(main)
@@ -339,13 +341,45 @@ def test_more_requests_than_may_wait_end_the_connection() -> None:
         bench = Bench()
         bench.connection.connected(bench.wire)
         bench.wire.unsent_bytes = 1
-        for _ in range(READING_PAUSED_AT + REQUEST_BACKLOG_MAX):
+        for _ in range(READING_PAUSED_AT):
             bench.text(b"x")
+        megabyte = b"x" * (1 << 20)
+        for _ in range(REQUEST_BACKLOG_BYTES_MAX // len(megabyte)):
+            bench.text(megabyte)
         assert bench.wire.calls == []
         bench.text(b"x")
-        assert bench.wire.calls == [("close", 1008, "more than 10000 requests are waiting")]
+        assert bench.wire.calls == [("close", 1008, "more than 8388608 bytes of requests are waiting")]
         assert bench.wire.is_reading  # for the peer's close frame
         assert len(bench.connection._backlog) == 0
+
+    run_virtual(main)
+
+
+def test_a_peer_of_many_tiny_frames_lets_others_have_their_turn_and_goes_on() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.connection.connected(bench.wire)
+        for number in range(3):
+            for _ in range(FRAMES_PER_TURN_MAX + 5):
+                bench.connection.frame_received(PONG, b"", True, 0)
+            assert not bench.wire.is_reading, number
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert bench.wire.is_reading, number
+        assert bench.wire.calls == []
+
+    run_virtual(main)
+
+
+def test_a_flood_of_frames_ends_the_connection_at_once() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.connection.connected(bench.wire)
+        for _ in range(FRAMES_PER_SECOND_MAX + 1):
+            bench.connection.frame_received(PONG, b"", True, 0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert bench.wire.calls == [("close", 1008, "more than 100000 frames a second"), ("abort",)]
 
     run_virtual(main)
 
@@ -361,7 +395,7 @@ def test_writes_wait_until_the_socket_has_taken_the_last_one_and_are_bounded() -
         await asyncio.sleep(1)
         assert WRITE_BYTES <= sum(map(len, bench.wire.sent)) < WRITE_BYTES + 10_000
         assert bench.connection.outbox.count == 100 - len(bench.wire.sent)
-        for _ in range(3):
+        while bench.connection.outbox:
             bench.drain()
         assert len(bench.wire.sent) == 100
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rich.pretty import pretty_repr
 
 from tapewire.protocol.assembler import Assembler, Assembly, Closed, Failed, Message, Ping, Pong
 from tapewire.protocol.codes import CloseCode
@@ -212,3 +213,12 @@ def test_a_message_is_bytes_even_when_it_came_in_parts() -> None:
     message = partial().feed(CONTINUATION, b"two", True)
     assert isinstance(message, Message)
     assert type(message.payload) is bytes
+
+
+@pytest.mark.parametrize(
+    ("is_text", "shown"), [(True, "Message(text, 6 bytes)"), (False, "Message(binary, 6 bytes)")]
+)
+def test_a_message_shows_its_kind_and_size_and_not_its_payload(is_text: bool, shown: str) -> None:
+    message = Message(b"s3cr3t", is_text)
+    assert repr(message) == shown
+    assert "s3cr3t" not in pretty_repr(message)

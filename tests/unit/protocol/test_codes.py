@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tapewire.protocol.codes import CloseCode, ResultCode, TradingCode
+from tapewire.model import TradingCode
+from tapewire.protocol.codes import CloseCode, ResultCode
 from tapewire.protocol.frames import is_close_code_allowed
 
 

@@ -28,7 +28,8 @@ def test_one_history_and_one_round_of_subscriptions_fit_the_queue_that_cuts() ->
 
 
 def test_a_client_may_ask_for_all_its_subscriptions_at_once() -> None:
-    assert limits.REQUEST_BACKLOG_MAX >= limits.SUBSCRIPTIONS_PER_CONNECTION_MAX
+    # A request with its token is well under 1,600 bytes.
+    assert limits.REQUEST_BACKLOG_BYTES_MAX >= limits.SUBSCRIPTIONS_PER_CONNECTION_MAX * 1_600
 
 
 def test_a_request_with_the_longest_texts_fits_a_message() -> None:

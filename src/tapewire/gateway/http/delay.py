@@ -87,7 +87,7 @@ async def delayed_quote(query: Query, instrument: Instrument, now: Quote, horizo
     change: Maybe[float] = UNSET if isinstance(prev_close, UnsetType) else _rounded(last - prev_close)
     percent: Maybe[float] = UNSET
     if not isinstance(prev_close, UnsetType) and prev_close:
-        percent = round(100 * (last - prev_close) / prev_close, 2)
+        percent = _rounded(100 * (last - prev_close) / prev_close, 2)
     return msgspec.structs.replace(
         now,
         prev_close_price=prev_close,
@@ -97,7 +97,8 @@ async def delayed_quote(query: Query, instrument: Instrument, now: Quote, horizo
         low_price=session.low if session else last,
         open_price=session.open if session else last,
         volume=float(session.volume if session else 0),
-        open_interest=open_interest,
+        # Trades of what has none carry 0.
+        open_interest=None if now.open_interest is None else open_interest,
         ask=None,
         bid=None,
         ask_volume=0,
@@ -140,6 +141,6 @@ async def _parts(query: Query, topic: Topic, begins_s: int, horizon_s: int) -> S
     return [*days, *minutes.bars]
 
 
-def _rounded(value: float) -> float:
-    """Take off the dust of binary fractions."""
-    return round(value, 6)
+def _rounded(value: float, digits: int = 6) -> float:
+    """Take off the dust of binary fractions, and the sign of nothing."""
+    return round(value, digits) + 0.0

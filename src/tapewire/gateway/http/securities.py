@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+from msgspec import structs
 from starlette.responses import Response
 
 from tapewire.gateway.http.answers import ROWS_AT_ONCE_MAX, record_answer, rows_answer
@@ -62,7 +63,7 @@ async def catalogue(call: Call, asked: AskCatalogue) -> Response:
 async def security(call: Call, asked: AskSecurity) -> Response:
     """Answer with one instrument."""
     instrument = call.instrument(asked.exchange, asked.symbol, asked.board)
-    return record_answer(await _row(call.query, instrument), asked.format)
+    return record_answer(await _row(call, instrument), asked.format)
 
 
 def topic_of(kind: TopicKind, instrument: Instrument, interval_s: int = 0) -> Topic:
@@ -161,19 +162,22 @@ def _is_primary(query: Query, instrument: Instrument) -> bool:
 async def _rows(call: Call, instruments: Sequence[Instrument], message_format: Format) -> Response:
     rows = []
     for number, instrument in enumerate(instruments, start=1):
-        rows.append(await _row(call.query, instrument))
+        rows.append(await _row(call, instrument))
         if number % ROWS_AT_ONCE_MAX == 0:
             await asyncio.sleep(0)
     return rows_answer(Security, rows, message_format)
 
 
-async def _row(query: Query, instrument: Instrument) -> Security:
-    snapshot = await query.instrument_state(topic_of(TopicKind.INSTRUMENT, instrument))
+async def _row(call: Call, instrument: Instrument) -> Security:
+    snapshot = await call.query.instrument_state(topic_of(TopicKind.INSTRUMENT, instrument))
     rules = snapshot.record
     assert isinstance(rules, InstrumentUpdate)
-    primary = query.instrument(instrument.exchange, instrument.symbol)
     yield_percent = None
-    if instrument.kind is InstrumentKind.BOND:
-        quote = await query.state(topic_of(TopicKind.QUOTE, instrument))
+    if call.is_delayed:
+        # They move with the market and are not kept: without a token nothing is said of them.
+        rules = structs.replace(rules, theoretical_price=UNSET, theoretical_price_limit=UNSET, volatility=UNSET)
+    elif instrument.kind is InstrumentKind.BOND:
+        quote = await call.query.state(topic_of(TopicKind.QUOTE, instrument))
         yield_percent = quote.record.yield_percent if quote and isinstance(quote.record, Quote) else None
+    primary = call.query.instrument(instrument.exchange, instrument.symbol)
     return security_of(instrument, primary.board if primary else instrument.board, rules, yield_percent)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tapewire.gateway.http.delay import delayed_bars, delayed_quote, fold
-from tapewire.model import UNSET, Bar
+from tapewire.model import UNSET, Bar, TopicKind
 from tapewire.simulation import run_virtual
-from unit.gateway.http.hall import BOND, DAY_S, HOUR_S, MIDNIGHT_S, SBER, START_S, Hall, bar
+from unit.gateway.http.hall import BOND, DAY_S, HOUR_S, MIDNIGHT_S, NEAR, SBER, START_S, Hall, bar
 
 
 def test_bars_fold_into_one() -> None:
@@ -49,12 +51,26 @@ def test_changes_are_those_of_the_delayed_price() -> None:
     async def main() -> None:
         hall = Hall()
         now = hall.venue.set_quote(BOND, 12.0)
-        now = now.__class__(
-            **{name: getattr(now, name) for name in now.__struct_fields__}
-            | {"prev_close_price": 10.0, "change": 2.0, "change_percent": 20.0, "yield_percent": 14.0}
-        )
+        now = msgspec.structs.replace(now, prev_close_price=10.0, change=2.0, yield_percent=14.0)
         hall.venue.set_past_bars(hall.minutes(BOND), [bar(START_S - 1_800, 10.5)])
         seen = await delayed_quote(hall.venue, BOND, now, START_S - 900)
         assert (seen.change, seen.change_percent, seen.yield_percent) == (0.5, 5.0, None)
+
+    run_virtual(main)
+
+
+def test_open_interest_is_told_where_there_is_any() -> None:
+    async def main() -> None:
+        hall = Hall()
+        hall.venue.set_past_bars(hall.minutes(NEAR), [bar(START_S, 10.0)])
+        hall.venue.publish(
+            hall.venue.topic(TopicKind.TRADES, NEAR),
+            msgspec.structs.replace(hall.venue.publish_trade(NEAR, 10.0), open_interest=77),
+        )
+        now = hall.venue.set_quote(NEAR, 12.0)
+        for known, told in ((500, 77), (None, None)):
+            quote = msgspec.structs.replace(now, open_interest=known, prev_close_price=10.0)
+            seen = await delayed_quote(hall.venue, NEAR, quote, START_S + 60)
+            assert (seen.open_interest, str(seen.change_percent)) == (told, "0.0")
 
     run_virtual(main)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from tapewire.gateway.http.securities import security_of
-from tapewire.model import InstrumentUpdate, Security, TradingStatus
+from tapewire.model import InstrumentUpdate, Security, TopicKind, TradingStatus
 from tapewire.protocol.formats import codec
 from tapewire.protocol.words import Format
-from unit.gateway.http.hall import INSTRUMENTS, NEAR, OPTION, SBER, Hall, run
+from unit.gateway.http.hall import BOND, INSTRUMENTS, NEAR, OPTION, SBER, Hall, run
 
 SEARCH = "/md/v2/Securities"
 #: Rows of the primary boards.
@@ -151,6 +152,21 @@ def test_derivatives_and_options_have_fields_of_their_own() -> None:
     assert b'"theorPrice":70.5' in option
     assert b'"strikePrice":90000,"endExpiration":"2026-01-15T23:59:59.9999999"' in option
     assert b'"underlyingSymbol":"SiH6","optionSide":"Call"' in option
+
+
+def test_what_moves_with_the_market_is_not_told_without_a_token() -> None:
+    async def scenario(hall: Hall) -> None:
+        quote = hall.venue.set_quote(BOND, 60.0)
+        hall.venue.set_state(
+            hall.venue.topic(TopicKind.QUOTE, BOND), msgspec.structs.replace(quote, yield_percent=14.5)
+        )
+        hall.venue.change_instrument(OPTION, InstrumentUpdate(symbol="x", theoretical_price=70.5, volatility=21.0))
+        for token, told in (("", (14.5, 70.5, 21.0)), (None, (None, 0.0, 0.0))):
+            (bond,) = await hall.get(SEARCH, token=token, query="SU26238")
+            (option,) = await hall.get(SEARCH, token=token, query="Si90CA6")
+            assert (bond["yield"], option["theorPrice"], option["volatility"]) == told
+
+    run(scenario)
 
 
 @pytest.mark.parametrize(
