@@ -350,11 +350,11 @@ async def take_all(stream: Subscription[Trade], taken: list[int]) -> None:
         (frame(TEXT, b"x", rsv=4), 1002, 1002, "reserved bit without an extension"),
         (frame(TEXT, b"\xff"), 1007, 1007, "invalid UTF-8"),
         (frame(0, b"x"), 1002, 1002, "nothing to continue"),
-        (frame(TEXT, b"x", mask=True), 1002, 1006, "masked frame"),
-        (frame(3, b"x"), 1002, 1006, "invalid opcode"),
-        (frame(PING, b"x", fin=False), 1002, 1006, "fragmented control frame"),
-        (frame(CLOSE, b"x"), 1002, 1006, "invalid close code"),
-        (frame(TEXT, b"x" * (1 << 20 | 1))[:100], 1009, 1006, "exceeding max allowed size"),
+        (frame(TEXT, b"x", mask=True), 1002, 1002, "masked frame"),
+        (frame(3, b"x"), 1002, 1002, "invalid opcode"),
+        (frame(PING, b"x", fin=False), 1002, 1002, "fragmented control frame"),
+        (frame(CLOSE, b"x"), 1002, 1002, "invalid close code"),
+        (frame(TEXT, b"x" * (1 << 20 | 1))[:100], 1009, 1009, "exceeding max allowed size"),
     ],
 )
 def test_broken_frames_end_the_connection_with_their_code_and_a_clear_reason(

@@ -10,12 +10,17 @@ from typing import Any
 
 import uvicorn
 
-from tapewire.adapters.one_port import Acceptor, NoWebSocket, one_port_protocol
+from tapewire.adapters.one_port import Acceptor, NoWebSocket, OnePortProtocol, one_port_protocol
 
 __all__ = ["HttpServer", "ListenError", "open_listener"]
 
 #: Connections that wait to be accepted.
 BACKLOG = 1_024
+#: How long answers that are being made may take when the server stops.
+ANSWER_GRACE_S = 0.7
+#: When uvicorn cancels whatever still runs: an application that does not end when its peer is gone.
+_CANCEL_S = 1
+assert ANSWER_GRACE_S < _CANCEL_S
 
 
 class ListenError(Exception):
@@ -76,7 +81,7 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=1,
+                timeout_graceful_shutdown=_CANCEL_S,
             )
         )
         self._serving: asyncio.Task[None] | None = None
@@ -101,8 +106,15 @@ class HttpServer:
             raise RuntimeError("the HTTP server has ended")
 
     async def stop(self) -> None:
-        """Accept nothing more, finish HTTP requests within a second, close the socket."""
+        """Accept nothing more, finish HTTP requests that have come whole within a bound, close the socket."""
         self._server.should_exit = True
         if self._serving is not None:
+            # uvicorn ends every connection by its ``shutdown``: those that owe us the rest of a request at once.
+            await asyncio.wait({self._serving}, timeout=ANSWER_GRACE_S)
+            # A peer that does not read its answer counts as gone: uvicorn would cancel the answer and log a
+            # traceback of it.
+            for connection in tuple(self._server.server_state.connections):
+                assert isinstance(connection, OnePortProtocol)
+                connection.transport.abort()
             await self._serving
         self._listener.close()

@@ -1,28 +1,35 @@
 """One port for HTTP and WebSocket: uvicorn reads the request, picows takes over upgraded connections.
 
 picows exports no class for a connection that somebody else has accepted, so this module uses its
-``WSProtocol`` and its check of handshakes by their private place, and the server extra pins picows exactly
-(docs/decisions/0004-one-port.md). Everything that depends on it is here.
+``WSProtocol`` by its private place, and the server extra pins picows exactly (docs/decisions/0004-one-port.md).
+Everything that depends on it is here.
+
+What a peer may do before it is a peer is bounded here too: the bytes of a head, the time it takes. What it does
+wrong is answered, never logged above DEBUG: otherwise anybody could fill the log of the program.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import logging
 import sys
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Mapping, MutableMapping
+from http import HTTPStatus
+from typing import Any, NamedTuple, cast
 
 import httptools
-from picows import WSAutoPingStrategy, WSListener, WSUpgradeRequest
-from picows.picows import WSProtocol, _validate_upgrade_request  # type: ignore[attr-defined]
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import msgspec
+from picows import WSAutoPingStrategy, WSListener, WSProtocolError, WSUpgradeRequest
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from tapewire.adapters.picows_transport import PicowsListener
 from tapewire.ports import FrameListener
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX
 
-__all__ = ["Acceptor", "one_port_protocol"]
+__all__ = ["HEAD_BYTES_MAX", "HEAD_DEADLINE_S", "Acceptor", "OnePortProtocol", "one_port_protocol"]
 
 #: Returns the listener for a handshake at a path from a peer, None if nothing is served there.
 Acceptor = Callable[[str, str], FrameListener | None]
@@ -30,79 +37,348 @@ Acceptor = Callable[[str, str], FrameListener | None]
 #: The smallest that picows takes: an idle session costs half as much as with its default.
 READ_BUFFER_BYTES = 2 * 1024
 HANDSHAKE_TIMEOUT_S = 5.0
-#: What picows gets to see of a handshake. The rest may be long, and secret.
-_HANDSHAKE_HEADERS = frozenset(
-    (b"host", b"sec-websocket-key", b"sec-websocket-version", b"content-length", b"transfer-encoding")
-)
+#: Request line and headers of a request; as much again for what stands between the chunks of a body, and for its
+#: trailers. h11 takes 16 KiB, nginx 32 KiB; cookies of browsers alone may be more.
+HEAD_BYTES_MAX = 64 * 1024
+#: How long a peer may take for the head of a request, and for the rest of a body that nobody waits for any more.
+HEAD_DEADLINE_S = 10.0
+#: How long what a refused peer still sends is read and dropped. If it were closed at once,
+#: a reset would overtake its answer.
+LINGER_S = 1.0
+#: What the parser gets at once. The head of a request may begin anywhere in such a piece, so the count of its bytes
+#: is right to within one. A header of 64 KiB in pieces costs the parser half a megabyte of copying.
+_PIECE_BYTES = 4 * 1024
+assert _PIECE_BYTES < HEAD_BYTES_MAX
+_KEY_BYTES = 16
+_VERSION = b"13"
 
 log = logging.getLogger("tapewire.gateway.websocket")
 
 
-def one_port_protocol(accept: Acceptor) -> type[HttpToolsProtocol]:
-    """Return the uvicorn protocol class that gives WebSocket handshakes to ``accept``."""
+class _Refusal(NamedTuple):
+    """Why a peer is turned away; the code is that of the JSON error body."""
 
-    class OnePortProtocol(HttpToolsProtocol):
-        """HTTP until a request asks for a WebSocket."""
+    status: HTTPStatus
+    code: str
+    message: str
+    headers: Mapping[str, str] = {}
 
-        _data = b""
-        _is_refused = False
 
-        def data_received(self, data: bytes) -> None:
-            if not self._is_refused:
-                self._data = data
-                super().data_received(data)
+_MALFORMED = _Refusal(HTTPStatus.BAD_REQUEST, "BadRequest", "This is no HTTP request")
+_TOO_LARGE = _Refusal(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "RequestHeaderFieldsTooLarge",
+    f"Request line and headers, or trailers, are larger than {HEAD_BYTES_MAX} bytes",
+)
+_NOT_SERVED = _Refusal(HTTPStatus.NOT_FOUND, "NotFound", "No WebSocket is served at this path")
+_OTHER_VERSION = _Refusal(
+    HTTPStatus.UPGRADE_REQUIRED,
+    "UpgradeRequired",
+    "Sec-WebSocket-Version is not 13",
+    {"upgrade": "websocket", "sec-websocket-version": _VERSION.decode()},
+)
 
-        def _should_upgrade_to_ws(self) -> bool:
-            return True
 
-        def handle_websocket_upgrade(self) -> None:
-            # Called while the parser's exception is handled: it says where the request ended. What stands
-            # behind it are frames of a peer that did not wait for our answer.
-            upgrade = sys.exc_info()[1]
-            assert isinstance(upgrade, httptools.HttpParserUpgrade)
-            frames = self._data[upgrade.args[0] :]
-            self._data = b""
-            if self.cycle is not None and not self.cycle.response_complete:
-                # The answer to an earlier request would land among the frames: the connection ends with it.
-                self.cycle.keep_alive = False
-                self._is_refused = True
+class OnePortProtocol(HttpToolsProtocol):
+    """HTTP until a request asks for a WebSocket, which is given to ``accept``.
+
+    The peer owes bytes before its first request, and from the first byte of any request to the last one of its
+    body. While it does, and no answer is being made, a deadline runs; an application that reads a body has one of
+    its own.
+    """
+
+    # Class attributes, because the constructor belongs to uvicorn.
+    accept: Acceptor
+    _deadline: asyncio.TimerHandle | None = None
+    #: The request that is being answered; ``cycle`` is the one that came last.
+    _active: RequestResponseCycle | None = None
+    #: Bytes since a head, a message or a part of a body was complete.
+    _head_bytes = 0
+    _is_in_request = False
+    _is_in_head = False
+    #: What the peer sends from now on is dropped.
+    _is_refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._set_deadline(None)
+        if self._is_answering():
+            # uvicorn tells the request that came last, which is another one if requests were pipelined.
+            self._drop(self._active)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        start = 0
+        while start < len(data) and not self._is_refused and not self.transport.is_closing():
+            room = HEAD_BYTES_MAX - self._head_bytes
+            if room <= 0:
+                self._refuse(_TOO_LARGE)
                 return
-            self.connections.discard(self)
-            protocol = _websocket_protocol(accept, self.client)
-            protocol.connection_made(self.transport)
-            # From here on the loop talks to the new protocol, also while the handshake is being answered.
-            self.transport.set_protocol(protocol)
-            _feed(protocol, self._handshake_bytes() + frames, self.transport)
+            piece = data[start : start + min(room, _PIECE_BYTES)]
+            # The callbacks of the parser set it back.
+            self._head_bytes += len(piece)
+            try:
+                self.parser.feed_data(piece)
+            except httptools.HttpParserUpgrade as upgrade:
+                end: int = upgrade.args[0]
+                if self._should_upgrade():
+                    # What stands behind it are frames of a peer that did not wait for our answer.
+                    self._become_websocket(data[start + end :])
+                    return
+                self._answer_as_plain_http()
+                start += end
+            except httptools.HttpParserError as error:
+                self._report_own_fault(error)
+                self._refuse(_MALFORMED)
+                return
+            else:
+                start += len(piece)
+        self._watch()
 
-        def _handshake_bytes(self) -> bytes:
-            # uvicorn has found the upgrade among the words of the Connection header (Firefox sends
-            # "keep-alive, Upgrade"); picows takes that one word only.
-            lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"]
-            lines += [b"connection: upgrade", b"upgrade: websocket"]
-            lines += [name + b": " + value for name, value in self.headers if name in _HANDSHAKE_HEADERS]
-            return b"\r\n".join(lines) + b"\r\n\r\n"
+    def shutdown(self) -> None:
+        """End this connection, after the answer to a request that has come whole."""
+        if self._is_in_request or self._is_refused:
+            # Nobody will wait for the rest: the application is told that the peer is gone.
+            self.transport.abort()
+        else:
+            super().shutdown()
 
-    return OnePortProtocol
+    # --- what the parser finds ------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._is_in_request = self._is_in_head = True
+        # Not at any byte, as uvicorn does: a line feed would end the timeout and begin nothing.
+        self._unset_keepalive_if_required()
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailers do not become headers of a request that is being answered.
+        if self._is_in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        self._head_bytes = 0
+        self.url = _origin_form(self.url)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._is_in_request = False
+        self._head_bytes = 0
+        super().on_message_complete()
+
+    # --- answers ----------------------------------------------------------------------------------------------
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._is_in_request:
+            self._unset_keepalive_if_required()
+        self._watch()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._active = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _is_answering(self) -> bool:
+        return self._active is not None and not self._active.response_complete
+
+    def _drop(self, cycle: RequestResponseCycle | None) -> None:
+        assert cycle is not None
+        cycle.disconnected = True
+        cycle.message_event.set()
+
+    def _refuse(self, refusal: _Refusal) -> None:
+        """Read nothing more; answer, unless the answer would land inside another one; end the connection."""
+        self._is_refused = True
+        active = self._active
+        if active is not None and self._is_answering():
+            is_in_body = self._is_in_request and not self._is_in_head
+            if not is_in_body or active is not self.cycle or active.response_started:
+                # The answers to earlier requests go out, then the connection ends.
+                if is_in_body and self.pipeline:
+                    self.pipeline.popleft()
+                (self.pipeline[0][0] if self.pipeline else active).keep_alive = False
+                self._set_deadline(None)
+                return
+            self._drop(active)
+            self.flow.resume_reading()
+        self._unset_keepalive_if_required()
+        self.transport.write(self._refusal_bytes(refusal))
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+            self._set_deadline(LINGER_S)
+
+    def _refusal_bytes(self, refusal: _Refusal) -> bytes:
+        body = msgspec.json.encode({"code": refusal.code, "message": refusal.message})
+        lines = [f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}".encode()]
+        lines += [name + b": " + value for name, value in self.server_state.default_headers]
+        lines += [f"{name}: {value}".encode() for name, value in refusal.headers.items()]
+        lines += [b"content-type: application/json", b"content-length: %d" % len(body)]
+        # A peer that is told how to upgrade is told so in this header as well (RFC 9110, 7.8).
+        lines += [b"connection: close, upgrade" if "upgrade" in refusal.headers else b"connection: close"]
+        return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+    def _report_own_fault(self, error: httptools.HttpParserError) -> None:
+        """Log what was raised in a callback and is not about what the peer sent."""
+        cause = error.__context__
+        if isinstance(error, httptools.HttpParserCallbackError) and not isinstance(
+            cause, httptools.HttpParserError | UnicodeDecodeError
+        ):
+            log.error("A request could not be taken", exc_info=cause)
+
+    # --- deadlines --------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Let the deadline run if the peer owes bytes and nothing else is going on."""
+        if self._is_refused or self.transport.is_closing():
+            return
+        is_owing = self._is_in_request or self._active is None
+        if not is_owing or self._is_answering():
+            self._set_deadline(None)
+        elif self._deadline is None:
+            self._set_deadline(HEAD_DEADLINE_S)
+
+    def _set_deadline(self, delay_s: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(delay_s, self.transport.abort) if delay_s is not None else None
+
+    # --- upgrades ---------------------------------------------------------------------------------------------
+
+    def _should_upgrade_to_ws(self) -> bool:
+        return True
+
+    def _answer_as_plain_http(self) -> None:
+        """Let a request for another protocol (h2c) be answered as if it had not asked."""
+        if any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
+            # The parser has not read its body, which must not be taken for the next request.
+            self._is_refused = True
+            self.cycle.keep_alive = False
+
+    def _become_websocket(self, frames: bytes) -> None:
+        if self._is_answering():
+            # The answer to an earlier request would land among the frames: the connection ends with it.
+            self.cycle.keep_alive = False
+            self._is_refused = True
+            return
+        handshake = _handshake(self.scope["method"], self.headers)
+        if isinstance(handshake, _Refusal):
+            self._refuse(handshake)
+            return
+        peer = f"{self.client[0]}:{self.client[1]}" if self.client else ""
+        listener = type(self).accept(self.url.decode("ascii", "replace"), peer)
+        if listener is None:
+            self._refuse(_NOT_SERVED)
+            return
+        self._set_deadline(None)
+        self.connections.discard(self)
+        protocol = _websocket_protocol(PicowsListener(listener))
+        protocol.connection_made(self.transport)
+        # From here on the loop talks to the new protocol, also while the handshake is being answered.
+        self.transport.set_protocol(protocol)
+        _feed(protocol, handshake + frames, self.transport)
 
 
-def _websocket_protocol(accept: Acceptor, client: tuple[str, int] | None) -> Any:
-    peer = f"{client[0]}:{client[1]}" if client else ""
+def one_port_protocol(accept: Acceptor) -> type[OnePortProtocol]:
+    """Return the uvicorn protocol class that gives WebSocket handshakes to ``accept``."""
+    return type("OnePortProtocol", (OnePortProtocol,), {"accept": staticmethod(accept)})
 
-    def listen(request: WSUpgradeRequest) -> WSListener | None:
-        try:
-            _validate_upgrade_request(request)
-        except RuntimeError:
-            # picows refuses it with 400, but asks for a listener first and would never tell it of the end.
-            return WSListener()
-        listener = accept(request.path.decode("ascii", "replace"), peer)
-        return PicowsListener(listener) if listener is not None else None
+
+def _origin_form(target: bytes) -> bytes:
+    """Return path and query of a request target, which may name the server too (``http://x/ws``).
+
+    Raises:
+        httptools.HttpParserInvalidURLError: It has no path, as that of CONNECT.
+    """
+    scheme, separator, rest = target.partition(b"://")
+    if separator and scheme.lower() in (b"http", b"https"):
+        authority = rest.partition(b"/")[0].partition(b"?")[0]
+        target = rest[len(authority) :]
+        if not target.startswith(b"/"):
+            target = b"/" + target
+    if not target.startswith(b"/") and target != b"*":
+        raise httptools.HttpParserInvalidURLError("no path")
+    return target
+
+
+def _handshake(method: str, headers: list[tuple[bytes, bytes]]) -> bytes | _Refusal:
+    """Return the handshake that picows gets to see, or why it is refused (RFC 6455, 4.2.1 and 4.4).
+
+    The rest of the headers may be long, and secret. Of the Connection header picows takes one word only, where
+    Firefox sends "keep-alive, Upgrade"; uvicorn has found it.
+    """
+    values: dict[bytes, set[bytes]] = {}
+    for name, value in headers:
+        values.setdefault(name, set()).add(value)
+    versions = values.get(b"sec-websocket-version", set())
+    if versions and versions != {_VERSION}:
+        return _OTHER_VERSION
+    keys = values.get(b"sec-websocket-key", set())
+    faults = {
+        "A handshake is a GET": method != "GET",
+        "A handshake has no body": b"transfer-encoding" in values
+        or any(value.strip(b"0") for value in values.get(b"content-length", ())),
+        "Host is missing, or there are two": len(values.get(b"host", ())) != 1,
+        "Sec-WebSocket-Version is missing": not versions,
+        "Sec-WebSocket-Key is missing, or there are two": len(keys) != 1,
+        "Sec-WebSocket-Key is not 16 bytes in base64": not all(map(_is_key, keys)),
+    }
+    for message, is_at_fault in faults.items():
+        if is_at_fault:
+            return _Refusal(HTTPStatus.BAD_REQUEST, "BadRequest", message)
+    return b"\r\n".join(
+        (
+            b"GET / HTTP/1.1",
+            b"connection: upgrade",
+            b"upgrade: websocket",
+            b"sec-websocket-version: " + _VERSION,
+            b"sec-websocket-key: " + keys.pop(),
+            b"\r\n",
+        )
+    )
+
+
+def _is_key(text: bytes) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == _KEY_BYTES
+    except binascii.Error:
+        return False
+
+
+class _PeersFaultsAside(logging.LoggerAdapter[logging.Logger]):
+    """Logs what picows does, but a peer that breaks the protocol at DEBUG.
+
+    picows writes an ERROR for each frame that it cannot read. It raises ``WSProtocolError`` for these, nothing of
+    ours does, and it logs while it handles the exception. Errors of our listeners stay errors. As this is no
+    ``Logger``, picows does not make one of its own for every connection either.
+    """
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        if isinstance(sys.exc_info()[1], WSProtocolError):
+            level = logging.DEBUG
+        super().log(level, msg, *args, **kwargs)
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return msg, kwargs
+
+
+def _websocket_protocol(listener: WSListener) -> Any:
+    def listen(request: WSUpgradeRequest) -> WSListener:
+        return listener
 
     return WSProtocol(
         None,  # host and path: a client's business
         None,
         False,  # server side
         listen,
-        log,
+        _PeersFaultsAside(log),
         True,  # an exception in a listener ends its connection
         HANDSHAKE_TIMEOUT_S,
         False,  # no pings of its own

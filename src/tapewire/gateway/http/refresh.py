@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -14,17 +15,25 @@ from tapewire.gateway.tokens import TokenAuthority
 from tapewire.protocol.errors import UNREADABLE, MalformedMessageError
 from tapewire.protocol.tokens import AccessToken, RefreshRequest, read_refresh_body
 
-__all__ = ["BODY_BYTES_MAX", "refresh_handler"]
+__all__ = ["BODY_BYTES_MAX", "BODY_DEADLINE_S", "refresh_handler"]
 
 #: No refresh request is near this large.
 BODY_BYTES_MAX = 64 * 1024
+#: How long a body may take to come.
+BODY_DEADLINE_S = 10.0
 
 
 def refresh_handler(tokens: TokenAuthority) -> Callable[[Request], Awaitable[Response]]:
     """Return what answers ``POST /refresh``."""
 
     async def refresh(request: Request) -> Response:
-        asked = await _refresh_request(request)
+        try:
+            async with asyncio.timeout(BODY_DEADLINE_S):
+                body = await _bounded_body(request)
+        except TimeoutError:
+            late = {"code": "RequestTimeout", "message": f"The body has not come within {BODY_DEADLINE_S:g} s"}
+            return value_answer(late, 408, {"Connection": "close"})
+        asked = _refresh_request(request, body)
         token = tokens.refresh(asked.token, asked.allowed_portfolios)
         if token is None:
             raise HTTPException(403, "Refresh token is not valid")
@@ -33,8 +42,7 @@ def refresh_handler(tokens: TokenAuthority) -> Callable[[Request], Awaitable[Res
     return refresh
 
 
-async def _refresh_request(request: Request) -> RefreshRequest:
-    body = await _bounded_body(request)
+def _refresh_request(request: Request, body: bytes) -> RefreshRequest:
     try:
         asked = read_refresh_body(body)
         # Clients that put the token into the query send an empty body, or a body without a token.
