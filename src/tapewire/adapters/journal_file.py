@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tapewire.adapters.sqlite_file import FileFormat, ForeignFileError, claim, transaction
 from tapewire.ports import JournalError
 
 __all__ = ["APPLICATION_ID", "FORMAT_VERSION", "SqliteJournalFile"]
@@ -29,6 +30,7 @@ _SCHEMA = """
     CREATE TABLE dropped (before_sequence INTEGER NOT NULL);
     INSERT INTO dropped VALUES (0);
 """
+FORMAT = FileFormat("a journal", APPLICATION_ID, FORMAT_VERSION, _SCHEMA)
 
 
 class SqliteJournalFile:
@@ -52,7 +54,7 @@ class SqliteJournalFile:
             self._database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             with self._translated():
-                self._prepare()
+                claim(self._database, self._path, FORMAT)
                 self._next_sequence = self._stored_next_sequence()
         except BaseException:
             self._database.close()
@@ -78,7 +80,7 @@ class SqliteJournalFile:
                     f"{self._path}: sequence {first_sequence} does not follow; {self._next_sequence} is next"
                 )
             rows = enumerate(records, first_sequence)
-            with _transaction(database):
+            with transaction(database):
                 database.executemany("INSERT INTO record VALUES (?, ?)", rows)
             self._next_sequence += len(records)
 
@@ -117,7 +119,7 @@ class SqliteJournalFile:
         while True:
             with self._usable() as database:
                 target = min(sequence, self._next_sequence)
-                with _transaction(database):
+                with transaction(database):
                     database.execute(
                         "DELETE FROM record WHERE sequence IN"
                         " (SELECT sequence FROM record WHERE sequence < ? ORDER BY sequence LIMIT ?)",
@@ -140,33 +142,6 @@ class SqliteJournalFile:
             with self._translated():
                 self._database.close()
 
-    def _prepare(self) -> None:
-        """Lock the file, check whose it is, and make the tables of a new one."""
-        database = self._database
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        (application_id,) = database.execute("PRAGMA application_id").fetchone()
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        is_new = (application_id, version, tables) == (0, 0, 0)
-        if not is_new and application_id != APPLICATION_ID:
-            raise JournalError(f"{self._path} is not a journal of tapewire")
-        if version > FORMAT_VERSION:
-            raise JournalError(f"{self._path} has format {version}; this tapewire knows up to {FORMAT_VERSION}")
-        (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":
-            raise JournalError(f"{self._path}: no write-ahead log is possible here")
-        database.execute("PRAGMA synchronous = FULL")
-        # Where a plain fsync stops at the drive's cache (macOS); elsewhere this means nothing.
-        database.execute("PRAGMA fullfsync = ON")
-        if is_new:
-            # One transaction: a crash in here leaves an empty file, which is a new one again.
-            format_marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT_VERSION};"
-            database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {format_marks} COMMIT;")
-        else:
-            # Takes the lock at once rather than with the first append.
-            with _transaction(database):
-                pass
-
     def _stored_next_sequence(self) -> int:
         (next_sequence,) = self._database.execute(
             "SELECT max(ifnull((SELECT max(sequence) + 1 FROM record), 0), before_sequence) FROM dropped"
@@ -187,6 +162,8 @@ class SqliteJournalFile:
         """Turn errors of SQLite into ours, and remember those after which the file cannot be trusted."""
         try:
             yield
+        except ForeignFileError as error:
+            raise JournalError(str(error)) from error
         except sqlite3.Error as error:
             # The low byte is the primary code. Errors of the binding itself carry none.
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
@@ -194,16 +171,3 @@ class SqliteJournalFile:
                 self._refusal = f"failed earlier and must be opened anew: {error}"
             said = "in use by another process" if code == sqlite3.SQLITE_BUSY else str(error)
             raise JournalError(f"{self._path}: {said}") from error
-
-
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        # After some errors SQLite has rolled back by itself.
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from tapewire.adapters.sqlite_file import FileFormat, ForeignFileError, claim, transaction
 from tapewire.model import DAY_S, Bar, Side
 from tapewire.ports import ArchiveBatch, ArchivedTrade, ArchiveError, InstrumentKey, TradesFilter
 
@@ -52,6 +53,7 @@ _SCHEMA = """
     CREATE INDEX trade_of_instrument ON trade (instrument, id);
     CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
+FORMAT = FileFormat("an archive", APPLICATION_ID, FORMAT_VERSION, _SCHEMA)
 _TRADE_COLUMNS = "id, at_ns, price, lots, is_buy, open_interest"
 
 
@@ -177,7 +179,7 @@ class SqliteArchive:
             database = sqlite3.connect(self._path, timeout=0, isolation_level=None)
         try:
             with self._translated():
-                self._prepare(database)
+                claim(database, self._path, FORMAT)
                 for number, exchange, symbol, board in database.execute("SELECT * FROM instrument"):
                     self._numbers[exchange, symbol, board] = number
         except BaseException:
@@ -185,33 +187,8 @@ class SqliteArchive:
             raise
         return database
 
-    def _prepare(self, database: sqlite3.Connection) -> None:
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        (application_id,) = database.execute("PRAGMA application_id").fetchone()
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        is_new = (application_id, version, tables) == (0, 0, 0)
-        if not is_new and application_id != APPLICATION_ID:
-            raise ArchiveError(f"{self._path} is not an archive of tapewire")
-        if version > FORMAT_VERSION:
-            raise ArchiveError(f"{self._path} has format {version}; this tapewire knows up to {FORMAT_VERSION}")
-        (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":
-            raise ArchiveError(f"{self._path}: no write-ahead log is possible here")
-        database.execute("PRAGMA synchronous = FULL")
-        # Where a plain fsync stops at the drive's cache (macOS); elsewhere this means nothing.
-        database.execute("PRAGMA fullfsync = ON")
-        if is_new:
-            # One transaction: a crash in here leaves an empty file, which is a new one again.
-            format_marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT_VERSION};"
-            database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {format_marks} COMMIT;")
-        else:
-            # Takes the lock at once rather than with the first append.
-            with _transaction(database):
-                pass
-
     def _append(self, database: sqlite3.Connection, batch: ArchiveBatch) -> None:
-        with _transaction(database):
+        with transaction(database):
             added = self._add_instruments(database, batch)
             numbers = self._numbers | added
             database.executemany(
@@ -253,7 +230,7 @@ class SqliteArchive:
 
     def _sweep(self, database: sqlite3.Connection) -> None:
         """Delete the oldest of what is too much; a little each time, so that no append waits long."""
-        with _transaction(database):
+        with transaction(database):
             database.execute(
                 "DELETE FROM trade WHERE id IN"
                 " (SELECT id FROM trade WHERE id <="
@@ -270,6 +247,8 @@ class SqliteArchive:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except ForeignFileError as error:
+            raise ArchiveError(str(error)) from error
         except sqlite3.Error as error:
             # The low byte is the primary code. Errors of the binding itself carry none.
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
@@ -278,7 +257,7 @@ class SqliteArchive:
 
 
 def _began_at_s(database: sqlite3.Connection, now_s: int) -> int:
-    with _transaction(database):
+    with transaction(database):
         database.execute("INSERT OR IGNORE INTO fact VALUES ('began_at_s', ?)", (now_s,))
         (began_at_s,) = database.execute("SELECT value FROM fact WHERE name = 'began_at_s'").fetchone()
     return int(began_at_s)
@@ -304,16 +283,3 @@ def _condition(wanted: TradesFilter) -> tuple[str, list[object]]:
 def _trade(row: tuple[int, int, float, int, int, int]) -> ArchivedTrade:
     number, at_ns, price, lots, is_buy, open_interest = row
     return ArchivedTrade(number, at_ns, price, lots, Side.BUY if is_buy else Side.SELL, open_interest)
-
-
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        # After some errors SQLite has rolled back by itself.
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
