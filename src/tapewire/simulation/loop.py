@@ -208,6 +208,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         kwargs["name"] = kwargs.get("name") or f"task-{self._task_count}"
         return _NumberedTask(coro, loop=loop, number=self._task_count, **kwargs)
 
+    def create_task(self, coro: Any, *, name: Any = None, **options: Any) -> asyncio.Task[Any]:
+        """Make a task with a number. Some Pythons give a task that has no name the name ``None``."""
+        return super().create_task(coro, name=name or f"task-{self._task_count + 1}", **options)
+
     def _note_unhandled(self, _loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
         if self._unhandled is None:
             error = context.get("exception")

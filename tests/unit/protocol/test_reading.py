@@ -55,7 +55,8 @@ def test_nesting_without_end_is_no_message(depth: int, brackets: tuple[bytes, by
     opening, closing = brackets
     for key in (b"prev", b"guid"):
         message = b'{"' + key + b'":' + opening * depth + b"1" + closing * depth + b"}"
-        assert refusal_of(message).text == "The message is not valid JSON"
+        # How deep a reader goes is its own business; that it comes back with a refusal is ours.
+        assert refusal_of(message).text in ("The message is not valid JSON", "The guid is missing or empty")
 
 
 @pytest.mark.parametrize(
