@@ -10,19 +10,23 @@ import logging
 import os
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, NamedTuple, cast
 
 import pytest
 import uvloop
 import websockets
 from websockets.asyncio.client import connect
 
+from tapewire.adapters import one_port
 from tapewire.adapters.clock import SystemClock
-from tapewire.adapters.http_server import HttpServer, ListenError, open_listener
+from tapewire.adapters.http_server import ANSWER_GRACE_S, HttpServer, ListenError, open_listener
+from tapewire.adapters.one_port import HEAD_BYTES_MAX
 from tapewire.gateway.connection import ConnectionState
 from tapewire.gateway.gateway import Gateway
+from tapewire.gateway.http import refresh
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.market.catalogue import catalogue
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX
@@ -351,8 +355,12 @@ def test_handshakes_of_real_clients_are_taken(run: Run, changes: dict[str, str])
         (upgrade("/ws/x?y=z"), 404),
         (upgrade(drop="Sec-WebSocket-Key"), 400),
         (upgrade(drop="Sec-WebSocket-Version"), 400),
+        (upgrade(drop="Host"), 400),
+        (upgrade()[:-2] + b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZw==\r\n\r\n", 400),
+        (upgrade()[:-2] + b"Host: elsewhere\r\n\r\n", 400),
         (upgrade(Sec_WebSocket_Key="short"), 400),
-        (upgrade(Sec_WebSocket_Version="99"), 400),
+        (upgrade(Sec_WebSocket_Version="99"), 426),
+        (upgrade(Sec_WebSocket_Version="8"), 426),
         (upgrade(method="POST"), 400),
         (upgrade(Content_Length="5") + b"12345", 400),
     ],
@@ -361,9 +369,34 @@ def test_a_handshake_that_cannot_be_is_refused_and_leaves_nothing(run: Run, hand
     async def scenario(system: System) -> None:
         async with dialled(system) as client:
             await client.write(handshake)
-            assert (await client.head())[0] == status
-            await client.end()
+            got, headers = await client.head()
+            assert got == status
+            assert headers.get("sec-websocket-version") == ("13" if status == 426 else None)
+            body = json.loads(await client.end())
+            assert body.keys() == {"code", "message"}
+            assert body["code"] == {400: "BadRequest", 404: "NotFound", 426: "UpgradeRequired"}[status]
             assert system.gateway.connections == set()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("target", ["http://x/ws", "HTTP://x:80/ws/", "http://x/ws?y=z", "/ws/"])
+def test_a_target_may_name_the_server_and_end_with_a_slash(run: Run, target: str) -> None:
+    async def scenario(system: System) -> None:
+        async with dialled(system) as client:
+            await (await client.opened(target)).ping()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("origin", ["", "http://x"])
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_slash_behind_a_path_of_http_redirects_nobody(run: Run, origin: str, slash: str) -> None:
+    async def scenario(system: System) -> None:
+        async with dialled(system) as client:
+            await client.write(get(f"{origin}/md/v2/time{slash}"))
+            status, headers = await client.head()
+            assert (status, "location" in headers) == (200, False)
 
     run(scenario)
 
@@ -386,6 +419,21 @@ def test_another_kind_of_upgrade_is_answered_as_plain_http(run: Run) -> None:
             await client.write(get("/md/v2/time", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c"))
             status, body = await client.answer()
             assert (status, body.isdigit()) == (200, True)
+            await client.write(get())
+            assert (await client.answer())[0] == 200
+
+    run(scenario)
+
+
+def test_a_body_behind_another_kind_of_upgrade_is_not_taken_for_a_request(run: Run) -> None:
+    async def scenario(system: System) -> None:
+        async with dialled(system) as client:
+            body = get()
+            await client.write(
+                get("/md/v2/time", "Connection: Upgrade", "Upgrade: h2c", f"Content-Length: {len(body)}") + body
+            )
+            assert (await client.answer())[0] == 200
+            assert await client.end() == b""
 
     run(scenario)
 
@@ -446,7 +494,17 @@ def test_garbage_is_no_request(run: Run) -> None:
         async with dialled(system) as client:
             await client.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200))  # TLS on a plain port
             assert (await client.head())[0] == 400
-            await client.end()
+            assert json.loads(await client.end())["code"] == "BadRequest"
+
+    run(scenario)
+
+
+def test_garbage_behind_a_request_never_lands_inside_its_answer(run: Run) -> None:
+    async def scenario(system: System) -> None:
+        async with dialled(system) as client:
+            await client.write(get() + b"\x16\x03\x01")
+            assert (await client.answer())[0] == 200
+            assert await client.end() == b""
 
     run(scenario)
 
@@ -462,6 +520,221 @@ def test_a_body_that_never_comes_whole_is_let_go(run: Run, caplog: pytest.LogCap
 
     run(scenario)
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+# --- bounds ---------------------------------------------------------------------------------------------
+
+POST_CHUNKED = b"POST /refresh HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def connections_of(system: System) -> set[Any]:
+    return system.server._server.server_state.connections
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 4_000_000,
+        b"GET / HTTP/1.1\r\n" + b"X: x\r\n" * 500_000,
+        b"GET /" + b"x" * 4_000_000,
+        b"\r\n" * 500_000,
+        upgrade(Cookie="x" * HEAD_BYTES_MAX),
+        POST_CHUNKED + b"0\r\nX: " + b"x" * 4_000_000,
+        POST_CHUNKED + b"1\r\n{\r\n1;" + b"x" * 4_000_000,
+    ],
+    ids=["header", "headers", "url", "blank lines", "handshake", "trailers", "chunk extension"],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_head_or_trailers_beyond_the_bound_are_refused_at_once(run: Run, sent: bytes, is_first: bool) -> None:
+    async def scenario(system: System) -> None:
+        async with dialled(system) as client:
+            if not is_first:
+                await client.write(get())
+                assert (await client.answer())[0] == 200
+            began = time.process_time()
+            await client.write(sent)
+            status, headers = await client.head()
+            assert (status, headers["connection"]) == (431, "close")
+            assert json.loads(await client.end())["code"] == "RequestHeaderFieldsTooLarge"
+            assert time.process_time() - began < 1
+        await until(lambda: not connections_of(system))
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("at_once", [0, 3000])
+def test_the_bound_of_a_head_is_exact(run: Run, at_once: int) -> None:
+    async def scenario(system: System) -> None:
+        pad = HEAD_BYTES_MAX - len(get("/md/v2/time", "X: "))
+        for more, status in ((0, 200), (1, 431)):
+            async with dialled(system) as client:
+                await client.write(get("/md/v2/time", "X: " + "x" * (pad + more)), at_once=at_once)
+                assert (await client.head())[0] == status
+
+    run(scenario)
+
+
+def test_an_answer_that_is_under_way_comes_before_the_end_of_a_peer_that_is_refused(run: Run) -> None:
+    async def scenario(system: System) -> None:
+        async with dialled(system) as client:
+            await client.write(get() * 2 + POST_CHUNKED + b"0\r\nX: " + b"x" * 200_000)
+            assert [(await client.answer())[0] for _ in range(2)] == [200, 200]
+            assert await client.end() == b""
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("sent", "answers"),
+    [
+        (b"", 0),
+        (b"\r\n", 0),
+        (b"GET /md/v2/time HTTP/1.1\r\nHost: x\r\n", 0),
+        (get() + b"G", 1),
+        (get("/md/v2/time", "Content-Length: 9") + b"x", 1),
+    ],
+    ids=["nothing", "blank line", "half a head", "half a second head", "half a body that nobody reads"],
+)
+def test_a_peer_that_does_not_finish_a_request_is_cut(
+    run: Run, monkeypatch: pytest.MonkeyPatch, sent: bytes, answers: int
+) -> None:
+    monkeypatch.setattr(one_port, "HEAD_DEADLINE_S", 0.05)
+
+    async def scenario(system: System) -> None:
+        async with dialled(system) as client:
+            await client.write(sent)
+            for _ in range(answers):
+                assert (await client.answer())[0] == 200
+            assert await client.end() == b""
+        await until(lambda: not connections_of(system))
+
+    run(scenario)
+
+
+def test_the_deadline_of_a_head_runs_from_its_first_byte_to_its_last(run: Run) -> None:
+    async def scenario(system: System) -> None:
+        await until(lambda: not connections_of(system))
+        async with dialled(system) as client:
+            await until(lambda: connections_of(system))
+            [connection] = connections_of(system)
+            await until(lambda: connection._deadline is not None)
+            for _ in range(2):
+                request = get()
+                await client.write(request[:9])
+                await until(lambda: connection._is_in_head)
+                assert connection._deadline is not None
+                assert connection.timeout_keep_alive_task is None
+                await client.write(request[9:])
+                assert (await client.answer())[0] == 200
+                # Between two requests uvicorn's own timeout counts; blank lines do not end it.
+                await client.write(b"\r\n")
+                assert connection._deadline is None
+                assert connection.timeout_keep_alive_task is not None
+            await client.write(get() + b"GET")
+            assert (await client.answer())[0] == 200
+            assert connection._deadline is not None
+            assert connection.timeout_keep_alive_task is None
+            await client.write(upgrade()[3:])
+            assert (await client.head())[0] == 101
+            assert connection._deadline is None
+
+    run(scenario)
+
+
+def test_a_body_that_does_not_come_in_time_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresh, "BODY_DEADLINE_S", 0.05)
+
+    async def scenario(system: System) -> None:
+        async with dialled(system) as client:
+            await client.write(b"POST /refresh HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            status, body = await client.answer()
+            assert (status, json.loads(body)["code"]) == (408, "RequestTimeout")
+            assert await client.end() == b""
+
+    run(scenario)
+
+
+# --- what is logged -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01",
+        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+        get("/md/v2/time", "Connection: close, Upgrade, HTTP2-Settings", "Upgrade: h2c"),
+        POST_CHUNKED + b"x\r\n",
+        upgrade("/nothing"),
+        upgrade(Sec_WebSocket_Key="short"),
+        upgrade() + frame(TEXT, b"{}", mask=False),
+        upgrade() + frame(TEXT, b"{}", rsv=4),
+        upgrade() + frame(3, b""),
+        upgrade() + frame(CLOSE, b"\x03\xe8\xff"),
+        upgrade() + frame(CLOSE, b"\x03"),
+        upgrade() + frame(TEXT, b"\xff\xfe"),
+        upgrade() + b"\x81\xff" + b"\xff" * 100,
+    ],
+)
+def test_what_a_peer_does_wrong_is_not_logged(run: Run, caplog: pytest.LogCaptureFixture, sent: bytes) -> None:
+    async def scenario(system: System) -> None:
+        async with dialled(system) as client:
+            await client.write(sent)
+            await client.head()
+            if sent.startswith(upgrade()):
+                while (got := await client.frame()).opcode != CLOSE:
+                    pass
+                await client.write(frame(CLOSE, got.payload[:2]))
+            await client.end()
+
+    run(scenario)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+class Faulty:
+    """A listener with a fault in every call but the last."""
+
+    def __init__(self, fault: str) -> None:
+        self._fault = fault
+
+    def connected(self, transport: object) -> None:
+        if self._fault == "connected":
+            raise LookupError(self._fault)
+
+    def frame_received(self, opcode: int, payload: bytes, fin: bool, rsv: int) -> None:
+        raise LookupError(self._fault)
+
+    def writable(self) -> None:
+        pass
+
+    def disconnected(self, code: int, reason: str) -> None:
+        pass
+
+
+@asynccontextmanager
+async def listening(application: Any, accept: Any) -> AsyncIterator[System]:
+    """Serve what a test has made."""
+    listener = open_listener("127.0.0.1", 0)
+    server = HttpServer(application, accept, listener)
+    await server.start()
+    try:
+        yield System(cast(Any, None), cast(Any, None), cast(Any, None), server, listener.getsockname()[1])
+    finally:
+        await server.stop()
+
+
+@pytest.mark.parametrize("fault", ["connected", "frame_received"])
+def test_a_fault_of_ours_is_logged(runner: asyncio.Runner, caplog: pytest.LogCaptureFixture, fault: str) -> None:
+    async def scenario() -> None:
+        async with listening(None, lambda path, peer: Faulty(fault)) as system, dialled(system) as client:
+            await client.opened()
+            await client.write(text(opcode="ping", guid="p"))
+            assert (await client.frame()).opcode == CLOSE
+            await client.end()
+
+    play(runner, scenario)
+    logged = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert {(record.name, record.levelno) for record in logged} == {("tapewire.gateway.websocket", logging.ERROR)}
 
 
 # --- frames ---------------------------------------------------------------------------------------------
@@ -679,6 +952,80 @@ def test_stopping_with_every_kind_of_connection_open_takes_less_than_two_seconds
             with pytest.raises(OSError):
                 async with dialled(system):
                     pass
+
+    run_alone(scenario)
+
+
+def test_stopping_waits_for_no_body_and_for_no_reader_and_logs_nothing(
+    runner: asyncio.Runner, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "POST":
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"] == "/endless":
+            while (await receive())["type"] != "http.disconnect":
+                await send({"type": "http.response.body", "body": b"x" * 4_000_000, "more_body": True})
+                await send({"type": "http.response.body", "body": b"x" * 4_000_000, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def scenario() -> None:
+        async with AsyncExitStack() as stack:
+            system = await stack.enter_async_context(listening(application, lambda path, peer: None))
+            clients = [await stack.enter_async_context(dialled(system, receive_buffer=4096)) for _ in range(12)]
+            for client in clients[:8]:
+                await client.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+            await clients[8].write(b"GET / HT")
+            await clients[9].write(b"nonsense\r\n\r\n")
+            await clients[9].head()
+            await clients[10].write(get("/endless"))
+            clients[10].writer.transport.pause_reading()  # type: ignore[attr-defined]
+            tasks = system.server._server.server_state.tasks
+            await until(lambda: len(tasks) == 9 and len(connections_of(system)) == 12)
+            await until(lambda: any(each.flow.write_paused for each in connections_of(system)))
+            began = asyncio.get_running_loop().time()
+            await system.server.stop()
+            took_s = asyncio.get_running_loop().time() - began
+            assert took_s < 1
+            assert not connections_of(system)
+
+    play(runner, scenario)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_trailers_do_not_become_headers_and_a_pipelining_peer_that_leaves_ends_its_answers(
+    runner: asyncio.Runner,
+) -> None:
+    seen: list[list[bytes]] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        while (message := await receive())["type"] != "http.disconnect" and message["more_body"]:
+            pass
+        seen.append([name for name, _ in scope["headers"]])
+        while message["type"] != "http.disconnect":
+            message = await receive()
+
+    async def scenario() -> None:
+        async with listening(application, lambda path, peer: None) as system, dialled(system) as client:
+            await client.write(POST_CHUNKED + b"0\r\nAuthorization: x\r\n\r\n" + get())
+            await until(lambda: seen)
+            assert seen == [[b"host", b"transfer-encoding"]]
+            client.reset()
+            await until(lambda: not system.server._server.server_state.tasks)
+
+    play(runner, scenario)
+
+
+def test_stopping_with_half_a_body_takes_well_under_a_second(run_alone: Run) -> None:
+    async def scenario(system: System) -> None:
+        async with dialled(system) as client:
+            await client.write(b"POST /refresh HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+            await until(lambda: system.server._server.server_state.tasks)
+            began = asyncio.get_running_loop().time()
+            await system.server.stop()
+            assert asyncio.get_running_loop().time() - began < ANSWER_GRACE_S
 
     run_alone(scenario)
 

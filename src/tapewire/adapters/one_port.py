@@ -45,8 +45,8 @@ HEAD_DEADLINE_S = 10.0
 #: How long what a refused peer still sends is read and dropped. If it were closed at once,
 #: a reset would overtake its answer.
 LINGER_S = 1.0
-#: What the parser gets at once. The head of a request may begin anywhere in such a piece, so the count of its bytes
-#: is right to within one. A header of 64 KiB in pieces costs the parser half a megabyte of copying.
+#: What the parser gets at once. A head may begin anywhere in such a piece, so the count of its bytes is right to
+#: within one. A header of 64 KiB in pieces costs the parser half a megabyte of copying.
 _PIECE_BYTES = 4 * 1024
 assert _PIECE_BYTES < HEAD_BYTES_MAX
 _KEY_BYTES = 16

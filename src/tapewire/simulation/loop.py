@@ -319,7 +319,7 @@ def run_virtual(
         coroutine = main() if callable(main) else main
         failure: BaseException | None = None
         try:
-            result = loop.run_until_complete(loop.create_task(coroutine, name="main"))
+            result: T = loop.run_until_complete(loop.create_task(coroutine, name="main"))
             loop.raise_unhandled()
         except BaseException as error:  # noqa: BLE001 - raised again below, after the tasks had their say
             failure = error
