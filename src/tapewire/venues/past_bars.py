@@ -15,6 +15,9 @@ __all__ = ["PastBars", "id_at"]
 _SLOT_NS = 10_000_000
 #: Numbers in a slot, one an instrument.
 _NUMBERS_A_SLOT = 100
+#: Bars of intervals that are no whole minutes are made of single trades, which are made on demand: their past
+#: reaches so many whole days back. Asking for more would keep the venue busy for half a minute.
+SECONDS_DAYS_MAX = 2
 
 
 def id_at(at_ns: int) -> int:
@@ -88,7 +91,11 @@ class PastBars:
     def _seconds(self, until_s: int) -> Iterator[list[TickBar]]:
         # The minute of the bound is made whole and cut.
         minute_end_s = bar_begins_s(bar_opening_s(until_s + MINUTE_S - 1, MINUTE_S), MINUTE_S)
+        # No bar spans two days, so the cut leaves none in part.
+        since_s = bar_begins_s((trading_day(self.until_s) - SECONDS_DAYS_MAX) * DAY_S, DAY_S)
         for trades in self._past.trades_before(self._position, minute_end_s):
+            if trades and trades[-1].at_ns < since_s * 1_000_000_000:
+                return
             yield [
                 TickBar.of_trade(at_s, trade.price_ticks, trade.lots)
                 for trade in trades
