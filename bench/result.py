@@ -29,7 +29,9 @@ def as_json(result: Result) -> str:
 def as_table(result: Result) -> str:
     """Write a result for a person."""
     lines = [result.name, ""]
-    lines += _rows({name: f"{figure:,.0f}" for name, figure in result.figures.items()})
+    lines += _rows(
+        {name: f"{figure:,.0f}" if figure >= 100 else f"{figure:,.3g}" for name, figure in result.figures.items()}
+    )
     lines += ["", "ratios"]
     lines += _rows({name: f"{ratio:.2f}" for name, ratio in result.ratios.items()})
     lines += ["", "targets"]

@@ -43,6 +43,7 @@ from tapewire.protocol.requests import (
     stream_of,
     topic_of,
     window_ms,
+    with_token,
 )
 from tapewire.protocol.tokens import Claims
 
@@ -154,7 +155,8 @@ class DataSession:
             raise BadRequestError(guid, ResultCode.NOT_SERVED, text) from error
         # What happens in a portfolio never waits for other sessions to write with.
         mark = partial(self._mark, topic.kind.of_portfolio)
-        subscription = Subscription(request, feed, self._outbox, mark)
+        # The token has been checked, and a kilobyte of it would be kept for each subscription.
+        subscription = Subscription(with_token(request, ""), feed, self._outbox, mark)
         # A guid that is live already now means the new request. The old one leaves its feed last, because
         # the two may share it and a feed that nobody wants is closed.
         replaced = self._subscriptions.get(guid)

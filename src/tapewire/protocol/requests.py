@@ -5,7 +5,7 @@ Source: reference of subscriptions, sections 4 and 7. Adding a stream is one cla
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -341,6 +341,9 @@ def window_ms(request: SubscribeRequest) -> int:
     return 0
 
 
-def with_token(request: DataRequest, token: str) -> DataRequest:
-    """Return the request with another token: what a resubscription needs."""
+R = TypeVar("R", bound=DataRequest)
+
+
+def with_token(request: R, token: str) -> R:
+    """Return the request with another token."""
     return msgspec.structs.replace(request, token=token)
