@@ -56,7 +56,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     speed: float = 1.0
     #: Trade in the sessions of the exchange only, instead of around the clock.
     exchange_hours: bool = False
-    outbox_mode: OutboxMode = OutboxMode.CONFLATE
+    #: Count every message toward the cut at 5,000 instead of conflating states.
+    is_strict: bool = False
     #: HTTP requests of one user, or of one address without a token; None: any number.
     http_requests_per_second: int | None = HTTP_REQUESTS_PER_SECOND_MAX
 
@@ -149,7 +150,14 @@ class System:
         users = [_demo_user(identity.refresh_token, self.portfolios)]
         tokens = TokenAuthority(identity.signing_key.encode(), users, clock)
         throttle = Throttle(settings.http_requests_per_second)
-        gateway = Gateway(venue, venue, tokens, clock, mode=settings.outbox_mode, throttle=throttle)
+        gateway = Gateway(
+            venue,
+            venue,
+            tokens,
+            clock,
+            mode=OutboxMode.STRICT if settings.is_strict else OutboxMode.CONFLATE,
+            throttle=throttle,
+        )
         server = self._server = HttpServer(gateway.http, gateway.accept, listener)
         await server.start()
         self._cleanup.push_async_callback(server.stop)

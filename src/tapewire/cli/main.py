@@ -94,6 +94,9 @@ Hours = Annotated[
     bool,
     typer.Option("--exchange-hours", help="Trade in the sessions of the exchange, not around the clock."),
 ]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Count every message toward the cut at 5,000; states are not conflated.")
+]
 DEFAULT_PORT = 8700
 
 
@@ -107,13 +110,14 @@ def up(
     events_per_second: EventsPerSecond = None,
     speed: Speed = 1.0,
     exchange_hours: Hours = False,
+    strict: Strict = False,
 ) -> None:
     """Run a trading system on this machine. The first line says where it is, as JSON."""
 
     async def serve(system: Any) -> None:
         await system.wait()
 
-    _run_system(serve, host, port, data, seed, symbols, events_per_second, speed, exchange_hours)
+    _run_system(serve, host, port, data, seed, symbols, events_per_second, speed, exchange_hours, strict)
 
 
 @app.command()
@@ -126,6 +130,7 @@ def run(
     events_per_second: EventsPerSecond = None,
     speed: Speed = 1.0,
     exchange_hours: Hours = False,
+    strict: Strict = False,
 ) -> None:
     """Run a trading system and watch a few instruments of it through the client."""
 
@@ -134,7 +139,7 @@ def run(
 
         await run_system(system)
 
-    _run_system(show, host, port, data, seed, symbols, events_per_second, speed, exchange_hours)
+    _run_system(show, host, port, data, seed, symbols, events_per_second, speed, exchange_hours, strict)
 
 
 @app.command()
@@ -200,6 +205,7 @@ def _run_system(
     events_per_second: int | None,
     speed: float,
     exchange_hours: bool,
+    strict: bool,
 ) -> None:
     try:
         from tapewire.app import Settings, StartError, System
@@ -214,6 +220,7 @@ def _run_system(
         events_per_second=events_per_second,
         speed=speed,
         exchange_hours=exchange_hours,
+        is_strict=strict,
     )
 
     async def main() -> None:
