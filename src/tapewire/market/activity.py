@@ -1,7 +1,7 @@
 """How busy instruments are: measured on the real exchange, and by analogy for the rest.
 
 The measured figures are those of all five-minute windows of the main session of November 2023 in which the
-share traded (``../shared/data/moex/m5``: some 2,070 windows a share). They do not change with the project's
+share traded (some 2,070 windows a share). They do not change with the project's
 data: a test recomputes them where the data is at hand.
 """
 
