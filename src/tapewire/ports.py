@@ -4,7 +4,7 @@
 port                      live                            simulated
 ========================  ==============================  ===========================================
 ``Clock``                 ``adapters.clock``              ``simulation.loop`` (virtual time)
-``Transport``,            ``adapters.picows_server``,     ``simulation.network``
+``Transport``,            ``adapters.picows_transport``,  ``simulation.network``
 ``Connector``             ``adapters.picows_client``
 ``HttpClient``            ``adapters.http_client``        ``simulation.http``
 ``FeedSource``,           ``venues.embedded``             ``simulation.venue`` (scripted)

@@ -29,7 +29,7 @@ FORMAT_VERSION = 1
 
 #: Trades of all instruments that are kept: about a day at speed 1, 150 MB.
 TRADES_MAX = 2_000_000
-#: Bars shorter than a day are kept for so many days: at most 46,080 minutes a day for 32 instruments, 3 MB.
+#: Bars shorter than a day are kept for so many days: at most 47,520 minutes a day for 33 instruments, 3 MB.
 INTRADAY_DAYS_MAX = 60
 
 #: Retention is looked at after so many batches, and deletes at most so many rows at a time.

@@ -117,7 +117,18 @@ def up(
     async def serve(system: Any) -> None:
         await system.wait()
 
-    _run_system(serve, host, port, data, seed, symbols, events_per_second, speed, exchange_hours, strict)
+    _run_system(
+        serve,
+        host=host,
+        port=port,
+        data=data,
+        seed=seed,
+        symbols=symbols,
+        events_per_second=events_per_second,
+        speed=speed,
+        exchange_hours=exchange_hours,
+        is_strict=strict,
+    )
 
 
 @app.command()
@@ -139,7 +150,18 @@ def run(
 
         await run_system(system)
 
-    _run_system(show, host, port, data, seed, symbols, events_per_second, speed, exchange_hours, strict)
+    _run_system(
+        show,
+        host=host,
+        port=port,
+        data=data,
+        seed=seed,
+        symbols=symbols,
+        events_per_second=events_per_second,
+        speed=speed,
+        exchange_hours=exchange_hours,
+        is_strict=strict,
+    )
 
 
 @app.command()
@@ -195,36 +217,15 @@ def _endpoints(url: str | None, contour: ContourName | None) -> Endpoints | None
     return _CONTOURS[contour] if contour is not None else None
 
 
-def _run_system(
-    serve: Callable[..., Awaitable[None]],
-    host: str,
-    port: int,
-    data: Path | None,
-    seed: int,
-    symbols: int | None,
-    events_per_second: int | None,
-    speed: float,
-    exchange_hours: bool,
-    strict: bool,
-) -> None:
+def _run_system(serve: Callable[..., Awaitable[None]], **settings: Any) -> None:
+    """Run a system with the fields of its ``Settings`` until it is asked to stop."""
     try:
         from tapewire.app import Settings, StartError, System
     except ImportError as error:
         fail(f"the trading system needs an extra: pip install 'tapewire[server]' ({error.name} is missing)")
-    settings = Settings(
-        host=host,
-        port=port,
-        data=data,
-        seed=seed,
-        symbols=symbols,
-        events_per_second=events_per_second,
-        speed=speed,
-        exchange_hours=exchange_hours,
-        is_strict=strict,
-    )
 
     async def main() -> None:
-        async with System(settings) as system:
+        async with System(Settings(**settings)) as system:
             print(json.dumps(system.ready_line()), flush=True)
             await serve(system)
 

@@ -76,7 +76,10 @@ class Topic(NamedTuple):
 
 
 class StreamPosition(NamedTuple):
-    """Where a stream stands: ``sequence`` grows by one a record; a new ``epoch`` starts it again."""
+    """Where a stream stands: equal positions, equal content; later ones are larger. A new ``epoch`` starts again.
+
+    Events are numbered one by one; of states some numbers may never be seen.
+    """
 
     epoch: str
     sequence: int

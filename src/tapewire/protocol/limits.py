@@ -1,4 +1,4 @@
-"""Every limit of the wire, once; the server keeps them and the client keeps them first.
+"""Every limit of the wire, once; for both ends: a server keeps them, a client keeps them first.
 
 Source: reference of subscriptions, sections 6 and 8. What is not in the reference is our own bound and says
 so.
@@ -74,7 +74,7 @@ INTERVAL_SECONDS_MAX = 31_622_400
 #: Ours: the end of the year 9999, the last that a date can show. Milliseconds sent by mistake lie beyond.
 UNIX_SECONDS_MAX = 253_402_300_799
 
-#: Real clients send guids of 55 characters, so the documented 50 holds in strict mode only.
+#: Real clients send guids of 55 characters, so the documented 50 is not kept unless a reader asks for it.
 GUID_CHARACTERS_MAX = 256
 STRICT_GUID_CHARACTERS_MAX = 50
 COMMENT_CHARACTERS_MAX = 100

@@ -136,20 +136,20 @@ def read_access_token(body: bytes) -> str:
     return token
 
 
-def read_refresh_body(body: bytes) -> RefreshRequest | None:
-    """Read the body of ``POST /refresh``; keys in any letter case. None: it names no token.
+def read_refresh_body(body: bytes) -> RefreshRequest:
+    """Read the body of ``POST /refresh``; keys in any letter case. The token is empty where it names none.
 
     Raises:
         MalformedMessageError: It is no JSON object, or its values have other types.
     """
     if not body.strip():
-        return None
+        return RefreshRequest("")
     try:
         fields: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
         folded = {key.casefold(): value for key, value in fields.items()}
         token = folded.get("token")
-        if token in (None, ""):
-            return None
+        if token is None:
+            token = ""
         allowed = folded.get("allowedportfolios")
         return RefreshRequest(msgspec.convert(token, str), msgspec.convert(allowed, tuple[str, ...] | None))
     except UNREADABLE:

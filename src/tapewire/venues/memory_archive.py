@@ -11,7 +11,7 @@ from tapewire.venues.selection import matching
 
 __all__ = ["BARS_MAX", "TRADES_MAX", "MemoryArchive"]
 
-#: Kept of each instrument and interval below a day: a week of minutes. Some 200 bytes each: 32 instruments that
+#: Kept of each instrument and interval below a day: a week of minutes. Some 200 bytes each: 33 instruments that
 #: trade every minute take 65 MB.
 BARS_MAX = 10_080
 #: Kept of each instrument, some 250 bytes each: 80 MB for 32 of them.

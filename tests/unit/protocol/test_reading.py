@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 
 import pytest
@@ -49,14 +50,20 @@ def test_nesting_that_is_deep_but_sane_is_skipped(depth: int) -> None:
     assert read_envelope(b'{"opcode":"x","guid":"g","p":' + b"[" * depth + b"]" * depth + b"}").guid == "g"
 
 
+NOT_JSON = "The message is not valid JSON"
+
+
 @pytest.mark.parametrize("depth", [5_000, 300_000])
 @pytest.mark.parametrize("brackets", [(b"[", b"]"), (b'{"a":', b"}")])
 def test_nesting_without_end_is_no_message(depth: int, brackets: tuple[bytes, bytes]) -> None:
     opening, closing = brackets
     for key in (b"prev", b"guid"):
         message = b'{"' + key + b'":' + opening * depth + b"1" + closing * depth + b"}"
-        # How deep a reader goes is its own business; that it comes back with a refusal is ours.
-        assert refusal_of(message).text in ("The message is not valid JSON", "The guid is missing or empty")
+        if depth == 5_000 and sys.version_info >= (3, 12) and refusal_of(message).text != NOT_JSON:
+            # Later Pythons let the reader go deeper; then the message is read, and its guid is none.
+            assert refusal_of(message).text == "The guid is missing or empty"
+            continue
+        assert refusal_of(message).text == NOT_JSON
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,9 @@ def _refresh_request(request: Request, body: bytes) -> RefreshRequest:
     try:
         asked = read_refresh_body(body)
         # Clients that put the token into the query send an empty body, or a body without a token.
-        token = asked.token if asked is not None else request.query_params.get("token", "")
+        token = asked.token or request.query_params.get("token", "")
         # The limit counts wherever it stands: what is not read here would be granted.
-        allowed = asked.allowed_portfolios if asked is not None else _allowed_in_body(body)
+        allowed = asked.allowed_portfolios
         if allowed is None:
             allowed = _allowed_in_query(request)
     except MalformedMessageError as error:
@@ -58,13 +58,6 @@ def _refresh_request(request: Request, body: bytes) -> RefreshRequest:
     if not token:
         raise HTTPException(400, "The refresh token is missing")
     return RefreshRequest(token, allowed)
-
-
-def _allowed_in_body(body: bytes) -> tuple[str, ...] | None:
-    """Read the limit of a body that names no token."""
-    fields = msgspec.json.decode(body, type=dict[str, object]) if body.strip() else {}
-    folded = {key.casefold(): value for key, value in fields.items()}
-    return msgspec.convert(folded.get("allowedportfolios"), tuple[str, ...] | None)
 
 
 def _allowed_in_query(request: Request) -> tuple[str, ...] | None:
