@@ -41,6 +41,7 @@ __all__ = [
     "FeedSink",
     "FeedSource",
     "FrameListener",
+    "HandshakeRefusedError",
     "HttpAnswer",
     "HttpClient",
     "InstrumentKey",
@@ -122,6 +123,21 @@ class FrameListener(Protocol):
 
     def disconnected(self, code: int, reason: str) -> None:
         """The connection is gone. ``code`` is the peer's close code, or 1006 without one."""
+
+
+class HandshakeRefusedError(Exception):
+    """A server does not take a WebSocket connection now; what it answers instead.
+
+    ``status`` is that of HTTP, ``code`` the word for programs in the JSON body, ``retry_after_s`` when to come
+    back, if that is known.
+    """
+
+    def __init__(self, status: int, code: str, text: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        self.code = code
+        self.text = text
+        self.retry_after_s = retry_after_s
 
 
 class Connector(Protocol):

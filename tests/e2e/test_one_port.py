@@ -29,6 +29,7 @@ from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.http import refresh
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.market.catalogue import catalogue
+from tapewire.ports import HandshakeRefusedError
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX
 from tapewire.simulation import ScriptedVenue
 from unit.gateway.world import BINARY, BOOK, CLOSE, KEY, PING, PONG, REFRESH, SBER, TEXT, TRADES, USERS
@@ -376,6 +377,26 @@ def test_a_handshake_that_cannot_be_is_refused_and_leaves_nothing(run: Run, hand
             assert body.keys() == {"code", "message"}
             assert body["code"] == {400: "BadRequest", 404: "NotFound", 426: "UpgradeRequired"}[status]
             assert system.gateway.connections == set()
+
+    run(scenario)
+
+
+def test_a_handshake_may_be_refused_for_now(run: Run) -> None:
+    async def scenario(system: System) -> None:
+        def refuse(path: str, peer: str) -> None:
+            raise HandshakeRefusedError(429, "TooManyRequests", "Later", retry_after_s=7)
+
+        listener = open_listener("127.0.0.1", 0)
+        server = HttpServer(system.gateway.http, refuse, listener)
+        await server.start()
+        try:
+            async with dialled(system._replace(port=listener.getsockname()[1])) as client:
+                await client.write(upgrade())
+                status, headers = await client.head()
+                assert (status, headers["retry-after"]) == (429, "7")
+                assert json.loads(await client.end()) == {"code": "TooManyRequests", "message": "Later"}
+        finally:
+            await server.stop()
 
     run(scenario)
 
@@ -1037,7 +1058,7 @@ def test_a_closed_gateway_refuses_handshakes_while_http_still_answers(run_alone:
             await client.write(get())
             assert (await client.answer())[0] == 200
             await client.write(upgrade())
-            assert (await client.head())[0] == 404
+            assert (await client.head())[0] == 503
 
     run_alone(scenario)
 

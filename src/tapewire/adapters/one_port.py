@@ -26,12 +26,13 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from tapewire.adapters.picows_transport import PicowsListener
-from tapewire.ports import FrameListener
+from tapewire.ports import FrameListener, HandshakeRefusedError
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX
 
 __all__ = ["HEAD_BYTES_MAX", "HEAD_DEADLINE_S", "Acceptor", "OnePortProtocol", "one_port_protocol"]
 
-#: Returns the listener for a handshake at a path from a peer, None if nothing is served there.
+#: Returns the listener for a handshake at a path from a peer, None if nothing is served there; raises
+#: ``HandshakeRefusedError`` if it is served and not now.
 Acceptor = Callable[[str, str], FrameListener | None]
 
 #: The smallest that picows takes: an idle session costs half as much as with its default.
@@ -273,7 +274,11 @@ class OnePortProtocol(HttpToolsProtocol):
             self._refuse(handshake)
             return
         peer = f"{self.client[0]}:{self.client[1]}" if self.client else ""
-        listener = type(self).accept(self.url.decode("ascii", "replace"), peer)
+        try:
+            listener = type(self).accept(self.url.decode("ascii", "replace"), peer)
+        except HandshakeRefusedError as refused:
+            self._refuse(_refusal(refused))
+            return
         if listener is None:
             self._refuse(_NOT_SERVED)
             return
@@ -289,6 +294,11 @@ class OnePortProtocol(HttpToolsProtocol):
 def one_port_protocol(accept: Acceptor) -> type[OnePortProtocol]:
     """Return the uvicorn protocol class that gives WebSocket handshakes to ``accept``."""
     return type("OnePortProtocol", (OnePortProtocol,), {"accept": staticmethod(accept)})
+
+
+def _refusal(refused: HandshakeRefusedError) -> _Refusal:
+    later = {} if refused.retry_after_s is None else {"retry-after": str(refused.retry_after_s)}
+    return _Refusal(HTTPStatus(refused.status), refused.code, refused.text, later)
 
 
 def _origin_form(target: bytes) -> bytes:

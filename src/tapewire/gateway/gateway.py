@@ -18,7 +18,7 @@ from tapewire.gateway.outbox import OutboxMode
 from tapewire.gateway.quotas import ConnectionQuota
 from tapewire.gateway.session import DataSession, SessionServices
 from tapewire.gateway.tokens import TokenAuthority
-from tapewire.ports import Clock, FeedSource, FrameListener, Query
+from tapewire.ports import Clock, FeedSource, FrameListener, HandshakeRefusedError, Query
 from tapewire.protocol.codes import CloseCode
 
 __all__ = ["Gateway"]
@@ -61,14 +61,20 @@ class Gateway:
         self._all_gone.set()
 
     def accept(self, path: str, peer: str) -> FrameListener | None:
-        """Return the listener of a new connection, None if nothing is served at ``path``."""
+        """Return the listener of a new connection, None if nothing is served at ``path``.
+
+        Raises:
+            HandshakeRefusedError: It is served, but not now.
+        """
         protocols: dict[str, type[DataSession] | type[CommandSession]] = {
             "/ws": DataSession,
             "/cws": CommandSession,
         }
         protocol = protocols.get(path.partition("?")[0].rstrip("/").lower())
-        if protocol is None or self._is_closing:
+        if protocol is None:
             return None
+        if self._is_closing:
+            raise HandshakeRefusedError(503, "ServiceUnavailable", "The server is going away")
         connection = Connection(
             lambda owner: protocol(self._services, owner.outbox, owner.mark),
             self._flusher,

@@ -11,13 +11,14 @@ import asyncio
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from tapewire.ports import ConnectError, FrameListener
+from tapewire.ports import ConnectError, FrameListener, HandshakeRefusedError
 from tapewire.simulation.connection import ConnectionEnd, SimulatedConnection
 from tapewire.simulation.link import LinkConditions
 
 __all__ = ["Acceptor", "Address", "Network", "NetworkConnector", "parse_host_port"]
 
-#: Called with the path of a handshake, query included, and the client's address; None refuses with 404.
+#: Called with the path of a handshake, query included, and the client's address; None refuses with 404,
+#: ``HandshakeRefusedError`` with its status.
 Acceptor = Callable[[str, str], FrameListener | None]
 
 _DEFAULT_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
@@ -128,7 +129,10 @@ class Network:
         if address.refuses:
             raise ConnectError(f"{host_port}: connection refused", status=address.refusal_status)
         client_address = f"{client_host}:{_FIRST_CLIENT_PORT + self._made}"
-        listener = address.acceptor(path, client_address)
+        try:
+            listener = address.acceptor(path, client_address)
+        except HandshakeRefusedError as refused:
+            raise ConnectError(f"{host_port}: {refused.text}", status=refused.status) from refused
         if listener is None:
             raise ConnectError(f"{host_port}: nothing under {_bare(path)}", status=404)
         self._made += 1

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tapewire.ports import ConnectError, Transport
+from tapewire.ports import ConnectError, HandshakeRefusedError, Transport
 from tapewire.simulation import (
     CLOSE_WAIT_S,
     DeadlockError,
@@ -183,6 +183,21 @@ def test_an_acceptor_that_returns_none_answers_404() -> None:
             await network.connector().connect("ws://gateway/nowhere?token=x", Owner(), timeout_s=5)
         assert caught.value.status == 404
         assert "token" not in str(caught.value)
+
+    run_virtual(main)
+
+
+def test_an_acceptor_that_refuses_answers_with_its_status() -> None:
+    def accept(path: str, peer: str) -> Owner:
+        raise HandshakeRefusedError(503, "ServiceUnavailable", "not now")
+
+    async def main() -> None:
+        network = Network()
+        network.listen("gateway:80", accept)
+        with pytest.raises(ConnectError, match="not now") as caught:
+            await network.connector().connect("ws://gateway/ws?token=x", Owner(), timeout_s=5)
+        assert caught.value.status == 503
+        assert network.connections == ()
 
     run_virtual(main)
 
