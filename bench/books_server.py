@@ -15,6 +15,7 @@ import msgspec
 import uvloop
 
 from tapewire.adapters.clock import SystemClock
+from tapewire.adapters.collector import relax_collector
 from tapewire.adapters.http_server import HttpServer, open_listener
 from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
@@ -126,6 +127,7 @@ async def _serve(asked: Books) -> None:
 
     moving = asyncio.create_task(move()) if asked.live else None
     serving = Serving(port=listener.getsockname()[1], pid=os.getpid(), tokens=tokens_for(users, 2))
+    relax_collector()  # as `tapewire up` does
     print(msgspec.json.encode(serving).decode(), flush=True)
     await asyncio.to_thread(sys.stdin.read)
     if moving is not None:

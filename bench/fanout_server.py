@@ -31,6 +31,7 @@ from websockets.asyncio.server import ServerConnection
 
 from bench.books_server import authority, book, instruments, tokens_for
 from tapewire.adapters.clock import SystemClock
+from tapewire.adapters.collector import relax_collector
 from tapewire.adapters.http_server import HttpServer, open_listener
 from tapewire.gateway.gateway import Gateway
 from tapewire.model import Book, Record, Side, Trade
@@ -292,6 +293,8 @@ async def _serve(market: Market) -> None:
 
         controls = await asyncio.start_server(control, "127.0.0.1", 0)
         serving = FanoutServing(port=port, control_port=controls.sockets[0].getsockname()[1], tokens=tokens)
+        # As `tapewire up` does; for every candidate alike.
+        relax_collector()
         print(msgspec.json.encode(serving).decode(), flush=True)
         await asyncio.to_thread(sys.stdin.read)
         controls.close()

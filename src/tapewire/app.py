@@ -13,6 +13,7 @@ from typing import Any, Self
 import msgspec
 
 from tapewire.adapters.clock import SystemClock
+from tapewire.adapters.collector import relax_collector
 from tapewire.adapters.data_folder import VERSION, DataFolder, DataFolderError, Identity
 from tapewire.adapters.http_server import HttpServer, ListenError, open_listener
 from tapewire.adapters.running_systems import RunningSystem, announced
@@ -60,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     is_strict: bool = False
     #: HTTP requests of one user, or of one address without a token; None: any number.
     http_requests_per_second: int | None = HTTP_REQUESTS_PER_SECOND_MAX
+    #: Nothing else of weight runs in this process, so its garbage collector may be set for the system.
+    owns_process: bool = False
 
 
 class System:
@@ -165,6 +168,8 @@ class System:
         self._trading = asyncio.create_task(venue.run(), name="embedded venue")
         self._cleanup.push_async_callback(self._stop_trading)
         self._cleanup.enter_context(announced(RunningSystem(os.getpid(), self._url, self._refresh_token)))
+        if settings.owns_process:
+            relax_collector()
 
     def _market(self) -> Market:
         settings = self.settings

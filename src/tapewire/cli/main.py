@@ -225,7 +225,7 @@ def _run_system(serve: Callable[..., Awaitable[None]], **settings: Any) -> None:
         fail(f"the trading system needs an extra: pip install 'tapewire[server]' ({error.name} is missing)")
 
     async def main() -> None:
-        async with System(Settings(**settings)) as system:
+        async with System(Settings(**settings, owns_process=True)) as system:
             print(json.dumps(system.ready_line()), flush=True)
             await serve(system)
 
