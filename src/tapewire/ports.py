@@ -58,10 +58,13 @@ __all__ = [
 
 
 class Clock(Protocol):
-    """The time of day. Durations and timers come from the running loop instead."""
+    """The time of day. Timers come from the running loop instead, which is too coarse to time code with."""
 
     def wall_ns(self) -> int:
         """Return the time since the Unix epoch, UTC, in nanoseconds."""
+
+    def stopwatch_s(self) -> float:
+        """Return seconds since no particular moment, never less than before: for how long code has run."""
 
 
 # --- the network ----------------------------------------------------------------------------------------
@@ -92,6 +95,9 @@ class Transport(Protocol):
 
     def send(self, messages: Sequence[bytes]) -> None:
         """Send whole text messages in their order, in one write."""
+
+    def send_frames(self, frames: bytes) -> None:
+        """Send whole unmasked frames that stand in one buffer, in one write. A server's end only."""
 
     def send_frame(self, opcode: int, payload: bytes, *, fin: bool = True) -> None:
         """Send one frame as it stands: pings, pongs, fragments."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tapewire.gateway.outbox import Outbox, OutboxMode, Outlet
+from unit.gateway.mail import burst, taken
 
 #: One that runs reach soon, and one that they never reach.
 BOUNDS = (10, 10_000)
@@ -35,7 +36,7 @@ class Model:
     def __init__(self, is_strict: bool, messages_max: int) -> None:
         self.is_strict = is_strict
         self.messages_max = messages_max
-        self.queue: list[tuple[int | None, bytes, bool]] = []
+        self.queue: list[tuple[int | None, tuple[bytes, ...], bool]] = []
         self.expected = [Expected(Outlet(b"/%d" % number)) for number in range(SUBSCRIPTIONS)]
         self.order_of_pasts: list[int] = []
         self.overflows = 0
@@ -46,7 +47,7 @@ class Model:
 
     @property
     def waiting(self) -> int:
-        return len(self.queue) + sum(len(each.behind) for each in self.expected)
+        return sum(len(texts) for _, texts, _ in self.queue) + sum(len(each.behind) for each in self.expected)
 
     @property
     def replaceable(self) -> int:
@@ -68,7 +69,12 @@ class Model:
         if each.is_held or each.past is not None:
             each.behind.append(text)
         else:
-            self.queue.append((who, text, False))
+            self.queue.append((who, (text,), False))
+        self.check_bound()
+
+    def events(self, who: int, texts: list[bytes]) -> None:
+        """A burst goes in, counts and is taken as one."""
+        self.queue.append((who, tuple(texts), False))
         self.check_bound()
 
     def state(self, who: int, text: bytes) -> None:
@@ -81,9 +87,9 @@ class Model:
             return
         for place, (owner, _, is_state) in enumerate(self.queue):
             if owner == who and is_state and not self.is_strict:
-                self.queue[place] = (who, text, True)
+                self.queue[place] = (who, (text,), True)
                 return
-        self.queue.append((who, text, True))
+        self.queue.append((who, (text,), True))
         self.check_bound()
 
     def final(self, who: int, text: bytes) -> None:
@@ -91,7 +97,7 @@ class Model:
         is_behind = self.expected[who].is_held or self.expected[who].past is not None
         for place, (owner, _, is_state) in enumerate(self.queue):
             if owner == who and is_state and not self.is_strict and not is_behind:
-                self.queue[place] = (who, text, False)
+                self.queue[place] = (who, (text,), False)
                 self.check_bound()
                 return
         self.event(who, text)
@@ -102,19 +108,21 @@ class Model:
             self.order_of_pasts.remove(who)
         self.expected[who] = Expected(Outlet(self.expected[who].outlet.tail))
 
-    def take_one(self) -> bytes | None:
+    def take_some(self) -> list[bytes] | None:
+        """Take a burst, an answer or one message of a past."""
         while True:
             if self.queue:
-                who, text, _ = self.queue.pop(0)
-                return text if who is None else text + self.expected[who].outlet.tail
+                who, texts, _ = self.queue.pop(0)
+                tail = b"" if who is None else self.expected[who].outlet.tail
+                return [text + tail for text in texts]
             if not self.order_of_pasts:
                 return None
             who = self.order_of_pasts[0]
             each = self.expected[who]
             if each.past:
-                return each.past.pop(0) + each.outlet.tail
+                return [each.past.pop(0) + each.outlet.tail]
             self.order_of_pasts.pop(0)
-            self.queue = [(who, text, False) for text in each.behind]
+            self.queue = [(who, (text,), False) for text in each.behind]
             newest = each.newest
             each.past, each.behind, each.newest = None, [], None
             if newest is not None:
@@ -131,8 +139,9 @@ class OutboxMachine(RuleBasedStateMachine):
     def open(self, mode: OutboxMode, messages_max: int) -> None:
         self.overflows = 0
         self.model = Model(mode is OutboxMode.STRICT, messages_max)
-        self.outbox = Outbox(self.overflowed, messages_max=messages_max, mode=mode)
+        self.outbox = Outbox(lambda: None, self.overflowed, messages_max=messages_max, mode=mode)
         self.made = 0
+        self.sent = 0
 
     def overflowed(self) -> None:
         self.overflows += 1
@@ -148,30 +157,34 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule()
     def answer(self) -> None:
         text = self.text()
-        self.outbox.put_answer(text)
+        self.outbox.put_answer(text, 0.0)
         if not self.model.is_closed:
-            self.model.queue.append((None, text, False))
+            self.model.queue.append((None, (text,), False))
             self.model.check_bound()
 
     @rule(who=subscriptions, count=st.integers(1, 4))
     def events(self, who: int, count: int) -> None:
-        for _ in range(count):
-            text = self.text()
-            self.outbox.put_event(self.outlet(who), text)
-            if not self.model.is_closed:
-                self.model.event(who, text)
+        texts = [self.text() for _ in range(count)]
+        self.outbox.put_events(self.outlet(who), burst(*texts))
+        is_behind = self.model.expected[who].is_held or self.model.expected[who].past is not None
+        if is_behind:
+            for text in texts:
+                if not self.model.is_closed:
+                    self.model.event(who, text)
+        elif not self.model.is_closed:
+            self.model.events(who, texts)
 
     @rule(who=subscriptions)
     def state(self, who: int) -> None:
         text = self.text()
-        self.outbox.put_state(self.outlet(who), text)
+        self.outbox.put_state(self.outlet(who), burst(text))
         if not self.model.is_closed:
             self.model.state(who, text)
 
     @rule(who=subscriptions)
     def final(self, who: int) -> None:
         text = self.text()
-        self.outbox.put_final(self.outlet(who), text)
+        self.outbox.put_final(self.outlet(who), burst(text))
         if not self.model.is_closed:
             self.model.final(who, text)
 
@@ -202,17 +215,20 @@ class OutboxMachine(RuleBasedStateMachine):
         self.outbox.drop(outlet)
         assert outlet.is_cancelled
         assert outlet.paced is None
-        assert outlet.slot is None
+        assert outlet.burst is None
         self.model.drop(who)
 
     @rule(bytes_max=st.integers(1, 40))
     def take(self, bytes_max: int) -> None:
-        taken = self.outbox.take(bytes_max)
+        got = taken(self.outbox, bytes_max)
         expected: list[bytes] = []
-        while sum(map(len, expected)) < bytes_max and (message := self.model.take_one()) is not None:
-            expected.append(message)
-        assert taken == expected
-        assert sum(map(len, taken[:-1])) < bytes_max
+        size = 0
+        while size < bytes_max and (messages := self.model.take_some()) is not None:
+            expected += messages
+            size += sum(2 + len(message) for message in messages)  # frames of less than 126 bytes
+        assert got == expected
+        self.sent += len(got)
+        assert self.outbox.taken == self.sent
 
     @rule()
     def give_up(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -13,7 +14,7 @@ from tapewire.adapters.picows_client import PicowsConnector
 from tapewire.client.connection import Connection as ClientConnection
 from tapewire.client.session import Session
 from tapewire.gateway.connection import Connection as ServerConnection
-from tapewire.gateway.flusher import Flusher
+from tapewire.gateway.pulse import Pulse
 from tapewire.protocol.assembler import Message
 from tapewire.protocol.frames import FrameOpcode
 
@@ -70,11 +71,11 @@ def judge(run: Coroutine[Any, Any, list[Any]]) -> None:
 
 def test_the_gateway_passes_the_cases() -> None:
     async def main() -> list[Any]:
-        flusher = Flusher(asyncio.get_running_loop())
+        pulse = Pulse(asyncio.get_running_loop(), time.perf_counter)
         connections: set[ServerConnection] = set()
 
         def accept(path: str, peer: str) -> ServerConnection:
-            connection = ServerConnection(ServerEcho, flusher, connections.discard)
+            connection = ServerConnection(ServerEcho, pulse, connections.discard)
             connections.add(connection)
             return connection
 

@@ -13,3 +13,7 @@ class SystemClock:
     def wall_ns(self) -> int:
         """Return the time since the Unix epoch, UTC, in nanoseconds."""
         return time.time_ns()
+
+    def stopwatch_s(self) -> float:
+        """Return seconds since no particular moment, as finely as the machine has them."""
+        return time.perf_counter()

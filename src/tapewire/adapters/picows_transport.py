@@ -9,7 +9,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from tapewire.ports import FrameListener
 from tapewire.protocol.codes import CloseCode
-from tapewire.protocol.frames import FrameOpcode, frame_header
+from tapewire.protocol.frames import FrameOpcode
 
 __all__ = ["PicowsListener", "PicowsTransport"]
 
@@ -28,7 +28,7 @@ _TYPES = {
 
 
 class PicowsTransport:
-    """One connection. Servers write many messages in one buffer; clients must mask, so picows writes theirs."""
+    """One connection. A server may write many frames in one buffer; clients must mask, which picows does."""
 
     def __init__(self, websocket: WSTransport) -> None:
         self._websocket = websocket
@@ -49,18 +49,15 @@ class PicowsTransport:
         return self._socket.get_write_buffer_size()
 
     def send(self, messages: Sequence[bytes]) -> None:
-        """Send whole text messages in their order, in one write."""
-        if self._is_closed_to_us():
-            return
-        if self._websocket.is_client_side:
+        """Send whole text messages in their order."""
+        if not self._is_closed_to_us():
             for message in messages:
                 self._websocket.send(WSMsgType.TEXT, message)
-            return
-        parts = []
-        for message in messages:
-            parts.append(frame_header(FrameOpcode.TEXT, len(message)))
-            parts.append(message)
-        self._socket.write(b"".join(parts))
+
+    def send_frames(self, frames: bytes) -> None:
+        """Send whole unmasked frames that stand in one buffer, in one write. A server's end only."""
+        if not self._is_closed_to_us():
+            self._socket.write(frames)
 
     def send_frame(self, opcode: int, payload: bytes, *, fin: bool = True) -> None:
         """Send one frame as it stands."""

@@ -23,10 +23,13 @@ __all__ = ["CommandSession"]
 class CommandSession:
     """The state of one connection of ``/cws``: whose it is, and with which token."""
 
-    def __init__(self, services: SessionServices, outbox: Outbox, mark: Callable[[bool], None]) -> None:
+    def __init__(
+        self, services: SessionServices, outbox: Outbox, hurry: Callable[[], None], now: Callable[[], float]
+    ) -> None:
         self._services = services
         self._outbox = outbox
-        self._mark = mark
+        self._hurry = hurry
+        self._now = now
         self._token = ""
         self._login: str | None = None
 
@@ -38,8 +41,8 @@ class CommandSession:
             answer = self._handle(message.payload)
         except BadRequestError as refusal:
             answer = SystemMessage(refusal.guid, int(refusal.code), refusal.text)
-        self._outbox.put_answer(answer.encode())
-        self._mark(True)
+        self._outbox.put_answer(answer.encode(), self._now())
+        self._hurry()
 
     def close(self) -> None:
         """Give the connection's place back."""

@@ -19,10 +19,11 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import Protocol
 
-from tapewire.gateway.flusher import Flusher
 from tapewire.gateway.outbox import Outbox, OutboxMode
+from tapewire.gateway.pulse import Pulse
 from tapewire.ports import Transport
 from tapewire.protocol.assembler import Assembler, Closed, Failed, Message, Ping
 from tapewire.protocol.codes import CloseCode
@@ -40,11 +41,11 @@ WRITE_BYTES = 64 * 1024
 READING_PAUSED_AT = 256
 #: Nor while so many pasts are being read or sent: each may be thousands of trades, held until they are sent.
 PASTS_AT_ONCE_MAX = 8
-
-
 #: Frames of one connection that are taken before others have their turn, and how many make it a flood.
 FRAMES_PER_TURN_MAX = 1_000
 FRAMES_PER_SECOND_MAX = 100_000
+#: Requests of one connection that are handled before others have their turn: about a millisecond's work.
+REQUESTS_PER_TURN_MAX = 32
 
 
 class ConnectionState(Enum):
@@ -70,7 +71,7 @@ class Connection:
     def __init__(
         self,
         handler: Callable[[Connection], MessageHandler],
-        flusher: Flusher,
+        pulse: Pulse,
         on_closed: Callable[[Connection], None],
         *,
         messages_max: int = UNPROCESSED_MESSAGES_MAX,
@@ -78,15 +79,17 @@ class Connection:
         mode: OutboxMode = OutboxMode.CONFLATE,
     ) -> None:
         self.state = ConnectionState.OPENING
-        self.outbox = Outbox(self._overflowed, messages_max=messages_max, mode=mode)
+        self.outbox = Outbox(partial(pulse.mark, self), self._overflowed, messages_max=messages_max, mode=mode)
         self.peer = ""
-        self._flusher = flusher
+        self._pulse = pulse
         self._on_closed = on_closed
         self._assembler = Assembler(message_bytes_max=message_bytes_max)
         self._transport: Transport | None = None
         self._backlog: deque[Message] = deque()
         self._backlog_bytes = 0
-        # Frames since the loop came round, and since the second began.
+        # What has been taken since the loop came round; ``_end_turn`` is called when it does.
+        self._is_turn_open = False
+        self._requests_in_turn = 0
         self._frames_in_turn = 0
         self._frames_in_second = 0
         self._second_began = 0.0
@@ -109,10 +112,9 @@ class Connection:
         """Take one frame."""
         if self.state is not ConnectionState.OPEN:
             return
+        self._open_turn()
         self._frames_in_turn += 1
-        if self._frames_in_turn == 1:
-            self._flusher.soon(self._end_turn)
-        elif self._frames_in_turn == FRAMES_PER_TURN_MAX:
+        if self._frames_in_turn == FRAMES_PER_TURN_MAX:
             self._rest()
         assembled = self._assembler.feed(opcode, payload, fin, rsv)
         if assembled is None:
@@ -141,7 +143,7 @@ class Connection:
             return
         self.state = ConnectionState.CLOSED
         self._transport = None
-        self._flusher.forget(self)
+        self._pulse.forget(self)
         self._backlog.clear()
         self._backlog_bytes = 0
         self.outbox.close()
@@ -150,27 +152,28 @@ class Connection:
 
     # --- for sessions -----------------------------------------------------------------------------------
 
-    def mark(self, is_urgent: bool) -> None:
-        """Have the outbox written soon, or at once if it must not wait."""
-        if is_urgent:
-            self._flusher.mark_urgent(self)
-        else:
-            self._flusher.mark(self)
+    def hurry(self) -> None:
+        """Have the outbox written at once: it holds what must not wait for a beat."""
+        self._pulse.mark_urgent(self)
+
+    def now(self) -> float:
+        """Return the loop's time in seconds."""
+        return self._pulse.now()
 
     def flush(self) -> None:
         """Write as much of the outbox as the socket takes now."""
         transport = self._transport
         if transport is None or self.state is not ConnectionState.OPEN:
             return
-        if self.outbox and transport.unsent_bytes == 0:
-            messages = self.outbox.take(WRITE_BYTES)
-            if messages:
-                transport.send(messages)
-            if self.outbox and transport.unsent_bytes == 0:
-                # Long pasts are encoded while they are drawn: others have their turn between two writes.
-                self._flusher.mark(self)
-        if self._is_reading_paused and not self._is_crowded():
-            self._resume()
+        if transport.unsent_bytes == 0:
+            frames = self.outbox.take(WRITE_BYTES)
+            if frames:
+                transport.send_frames(frames)
+                if self.outbox and transport.unsent_bytes == 0:
+                    # Long pasts are encoded while they are drawn: others have their turn between two writes.
+                    self._pulse.mark(self)
+        if self._is_reading_paused:
+            self._go_on()
 
     def close(self, code: int, reason: str = "") -> None:
         """End the connection with a close frame; what was not handed to the socket is not sent."""
@@ -197,9 +200,10 @@ class Connection:
 
     def _handle_backlog(self) -> None:
         while self._backlog and self.state is ConnectionState.OPEN:
-            if self._is_crowded():
+            if self._is_crowded() or self._requests_in_turn >= REQUESTS_PER_TURN_MAX:
                 self._pause()
                 return
+            self._requests_in_turn += 1
             message = self._backlog.popleft()
             self._backlog_bytes -= len(message.payload)
             self._handler.receive(message)
@@ -219,11 +223,18 @@ class Connection:
         if self._transport is not None and not self._is_reading_paused:
             self._transport.pause_reading()
 
+    def _open_turn(self) -> None:
+        if not self._is_turn_open:
+            self._is_turn_open = True
+            self._pulse.soon(self._end_turn)
+
     def _end_turn(self) -> None:
+        self._is_turn_open = False
+        self._requests_in_turn = 0
         frames, self._frames_in_turn = self._frames_in_turn, 0
         if self._transport is None or self.state is not ConnectionState.OPEN:
             return
-        now = self._flusher.now()
+        now = self._pulse.now()
         if now - self._second_began >= 1:
             self._second_began, self._frames_in_second = now, 0
         self._frames_in_second += frames
@@ -232,19 +243,25 @@ class Connection:
             self.close(CloseCode.POLICY, f"more than {FRAMES_PER_SECOND_MAX} frames a second")
             # It would go on sending while it is waited for.
             self.abort()
-        elif frames >= FRAMES_PER_TURN_MAX and not self._is_reading_paused:
+        elif self._is_reading_paused:
+            self._go_on()
+        elif frames >= FRAMES_PER_TURN_MAX:
             self._transport.resume_reading()
 
-    def _resume(self) -> None:
-        self._is_reading_paused = False
-        if self._transport is not None:
-            self._transport.resume_reading()
+    def _go_on(self) -> None:
+        """Handle what waits, if that is possible now, and read again when nothing does."""
+        if self._is_crowded():
+            return
+        self._open_turn()
         self._handle_backlog()
+        if not self._backlog and self._transport is not None and self.state is ConnectionState.OPEN:
+            self._is_reading_paused = False
+            self._transport.resume_reading()
 
     def _overflowed(self) -> None:
         # A delivery to many sessions is under way: this one ends when the loop comes round.
         log.warning("cut %s: more unprocessed messages than a session may have", self.peer)
-        self._flusher.soon(self._cut)
+        self._pulse.soon(self._cut)
 
     def _cut(self) -> None:
         self.close(CloseCode.TRY_AGAIN_LATER, "too many unprocessed messages")

@@ -7,12 +7,13 @@ both: the running bar once a window, and each bar in its last form, which confla
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from tapewire.gateway.windows import Windows
+from tapewire.gateway.burst import BURST_MESSAGES_MAX, Burst
+from tapewire.gateway.rhythm import Rhythm
 from tapewire.model import Book, Record, StreamPosition, Topic
 from tapewire.ports import Snapshot
 from tapewire.protocol.formats import codec
@@ -20,7 +21,7 @@ from tapewire.protocol.messages import DATA_PREFIX
 from tapewire.protocol.requests import STREAMS
 from tapewire.protocol.words import Format
 
-__all__ = ["BarFeed", "EventFeed", "FeedKey", "StateFeed", "Subscriber", "encoder"]
+__all__ = ["BarFeed", "Event", "EventFeed", "FeedKey", "StateFeed", "Subscriber", "encoder"]
 
 
 class FeedKey(NamedTuple):
@@ -34,17 +35,25 @@ class FeedKey(NamedTuple):
     window_ms: int = 0
 
 
-class Subscriber(Protocol):
-    """Who receives from a feed. ``shared`` is the record as it is sent."""
+class Event(NamedTuple):
+    """One event of a topic, as it happened and as it is sent."""
 
-    def deliver_state(self, position: StreamPosition, shared: bytes) -> None:
+    position: StreamPosition
+    record: Record
+    shared: bytes
+
+
+class Subscriber(Protocol):
+    """Who receives from a feed."""
+
+    def deliver_state(self, position: StreamPosition, state: Burst) -> None:
         """Take a newer state."""
 
-    def deliver_final(self, position: StreamPosition, shared: bytes) -> None:
+    def deliver_final(self, position: StreamPosition, state: Burst) -> None:
         """Take the last form of a state, before the first form of the next."""
 
-    def deliver_event(self, position: StreamPosition, record: Record, shared: bytes) -> None:
-        """Take one more event."""
+    def deliver_events(self, events: Sequence[Event], burst: Burst) -> None:
+        """Take a few more events, oldest first; ``burst`` has a message for each."""
 
 
 def encoder(key: FeedKey) -> Callable[[Record], bytes]:
@@ -64,18 +73,22 @@ def encoder(key: FeedKey) -> Callable[[Record], bytes]:
 
 
 class StateFeed:
-    """The newest state of a topic, once a window."""
+    """The newest state of a topic, once a window.
 
-    def __init__(self, key: FeedKey, current: Callable[[Topic], Snapshot | None], windows: Windows) -> None:
+    When a window ends, the feed is due; the state is read and written when the beat comes that delivers it.
+    """
+
+    def __init__(self, key: FeedKey, current: Callable[[Topic], Snapshot | None], rhythm: Rhythm) -> None:
         self.key = key
         self._current = current
-        self._windows = windows
-        self._encode = encoder(key)
+        self._windows = rhythm.windows
+        self._pulse = rhythm.pulse
+        self._write = rhythm.counted(encoder(key))
         self._window_s = key.window_ms / 1000
         # Windows of a feed lie on its own grid, so that feeds of equal width do not all end at once.
-        self._origin = windows.now()
-        self._is_dirty = False
-        self._wakes_at = 0
+        self._origin = rhythm.windows.now()
+        self._wakes_at: int | None = None
+        self._is_changed = False
         # Where each subscriber stands that has joined in the running window: it has that state already.
         self._joined: dict[Subscriber, StreamPosition | None] = {}
         self.subscribers: dict[Subscriber, None] = {}
@@ -86,10 +99,11 @@ class StateFeed:
         snapshot = self._current(self.key.topic)
         self.subscribers[subscriber] = None
         self._joined[subscriber] = snapshot.position if snapshot else None
+        self._wake()
         if snapshot is None:
             return None
         if self._first is None or self._first[0] != snapshot.position:
-            self._first = snapshot.position, self._encode(_as_existing(snapshot.record))
+            self._first = snapshot.position, self._write(_as_existing(snapshot.record))
         return self._first[1]
 
     def remove(self, subscriber: Subscriber) -> None:
@@ -99,20 +113,18 @@ class StateFeed:
 
     def close(self) -> None:
         """Wake no more: nobody wants this feed."""
-        if self._is_dirty:
+        if self._wakes_at is not None:
             self._windows.forget(self._wakes_at, self._end_window)
 
     def changed(self) -> None:
-        """Remember that the topic has a new state; it is read when the window ends."""
-        if not self._is_dirty:
-            self._is_dirty = True
-            windows_passed = (self._windows.now() - self._origin) // self._window_s
-            self._wakes_at = self._windows.wake_at(
-                self._origin + (windows_passed + 1) * self._window_s, self._end_window
-            )
+        """Remember that the topic has a new state; it is read when the window has ended."""
+        if not self._is_changed:
+            self._is_changed = True
+            self._wake()
 
-    def _end_window(self) -> None:
-        self._is_dirty = False
+    def deliver(self) -> None:
+        """Hand the newest state to all who do not have it."""
+        self._is_changed = False
         joined, self._joined = self._joined, {}
         self._first = None
         if not self.subscribers:
@@ -121,17 +133,38 @@ class StateFeed:
         if snapshot is None:
             self._joined = joined
             return
-        shared = self._encode(snapshot.record)
-        first: bytes | None = None
+        position = snapshot.position
+        state = Burst((self._write(snapshot.record),), self._windows.now())
+        if not joined:
+            for subscriber in self.subscribers:
+                subscriber.deliver_state(position, state)
+            return
+        first: Burst | None = None
         for subscriber in self.subscribers:
             if subscriber not in joined:
-                subscriber.deliver_state(snapshot.position, shared)
+                subscriber.deliver_state(position, state)
             elif joined[subscriber] is None:
                 # The source did not know the state when this one joined, so this is its first.
-                first = first or self._encode(_as_existing(snapshot.record))
-                subscriber.deliver_state(snapshot.position, first)
-            elif joined[subscriber] != snapshot.position:
-                subscriber.deliver_state(snapshot.position, shared)
+                first = first or Burst((self._write(_as_existing(snapshot.record)),), state.at_s)
+                subscriber.deliver_state(position, first)
+            elif joined[subscriber] != position:
+                subscriber.deliver_state(position, state)
+
+    def _wake(self) -> None:
+        if self._wakes_at is None:
+            windows_passed = (self._windows.now() - self._origin) // self._window_s
+            self._wakes_at = self._windows.wake_at(
+                self._origin + (windows_passed + 1) * self._window_s, self._end_window
+            )
+
+    def _end_window(self) -> None:
+        self._wakes_at = None
+        if self._is_changed:
+            self._pulse.due(self)
+        else:
+            # Whoever has joined has the state that is still the newest; the next one is news to all.
+            self._first = None
+            self._joined = {who: position for who, position in self._joined.items() if position is None}
 
 
 class BarFeed(StateFeed):
@@ -139,21 +172,26 @@ class BarFeed(StateFeed):
 
     def happened(self, position: StreamPosition, record: Record) -> None:
         """Hand a final bar to everybody at once: what the next window brings is a later bar."""
-        shared = self._encode(record)
+        final = Burst((self._write(record),), self._windows.now())
         for subscriber in self.subscribers:
-            subscriber.deliver_final(position, shared)
+            subscriber.deliver_final(position, final)
 
 
 class EventFeed:
-    """Every event of a topic, at once."""
+    """Every event of a topic: with the next beat, those of a portfolio at once."""
 
-    def __init__(self, key: FeedKey) -> None:
+    def __init__(self, key: FeedKey, rhythm: Rhythm) -> None:
         self.key = key
-        self.encode = encoder(key)
+        self._windows = rhythm.windows
+        self._pulse = rhythm.pulse
+        self._write = rhythm.counted(encoder(key))
+        self._is_urgent = key.topic.kind.of_portfolio
+        self._waiting: list[Event] = []
         self.subscribers: dict[Subscriber, None] = {}
 
     def add(self, subscriber: Subscriber) -> None:
         """Deliver to a subscriber from the next event on."""
+        self.deliver()
         self.subscribers[subscriber] = None
 
     def remove(self, subscriber: Subscriber) -> None:
@@ -161,10 +199,20 @@ class EventFeed:
         self.subscribers.pop(subscriber, None)
 
     def happened(self, position: StreamPosition, record: Record) -> None:
-        """Encode one event and hand it to everybody."""
-        shared = self.encode(record)
-        for subscriber in self.subscribers:
-            subscriber.deliver_event(position, record, shared)
+        """Write one event, for all."""
+        self._waiting.append(Event(position, record, self._write(record)))
+        if self._is_urgent or len(self._waiting) == BURST_MESSAGES_MAX:
+            self.deliver()
+        elif len(self._waiting) == 1:
+            self._pulse.due(self)
+
+    def deliver(self) -> None:
+        """Hand what has happened to everybody."""
+        if self._waiting:
+            events, self._waiting = self._waiting, []
+            burst = Burst([event.shared for event in events], self._windows.now())
+            for subscriber in self.subscribers:
+                subscriber.deliver_events(events, burst)
 
 
 def _as_existing(record: Record) -> Record:

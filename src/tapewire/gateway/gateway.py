@@ -11,10 +11,10 @@ from starlette.applications import Starlette
 
 from tapewire.gateway.command_session import CommandSession
 from tapewire.gateway.connection import Connection
-from tapewire.gateway.flusher import Flusher
 from tapewire.gateway.http import Throttle, http_application
 from tapewire.gateway.hub import Hub
 from tapewire.gateway.outbox import OutboxMode
+from tapewire.gateway.pulse import Pulse
 from tapewire.gateway.quotas import ConnectionQuota
 from tapewire.gateway.session import DataSession, SessionServices
 from tapewire.gateway.tokens import TokenAuthority
@@ -47,12 +47,12 @@ class Gateway:
         throttle: Throttle | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
-        self.hub = Hub(source, loop)
+        self._pulse = Pulse(loop, clock.stopwatch_s)
+        self.hub = Hub(source, loop, self._pulse)
         #: Counts HTTP requests; the documented limit unless another was given.
         self.throttle = throttle or Throttle()
         self.http: Starlette = http_application(tokens, clock, query, self.throttle)
         self.connections: set[Connection] = set()
-        self._flusher = Flusher(loop)
         self._mode = mode
         self._tasks: set[asyncio.Task[None]] = set()
         self._services = SessionServices(self.hub, query, tokens, ConnectionQuota(), self._spawn)
@@ -76,8 +76,8 @@ class Gateway:
         if self._is_closing:
             raise HandshakeRefusedError(503, "ServiceUnavailable", "The server is going away")
         connection = Connection(
-            lambda owner: protocol(self._services, owner.outbox, owner.mark),
-            self._flusher,
+            lambda owner: protocol(self._services, owner.outbox, owner.hurry, owner.now),
+            self._pulse,
             self._forget,
             mode=self._mode,
         )
@@ -100,7 +100,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._flusher.close()
+        self._pulse.close()
         self.hub.close()
 
     def _forget(self, connection: Connection) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 
 from tapewire.gateway.feeds import BarFeed, EventFeed, FeedKey, StateFeed
+from tapewire.gateway.pulse import Pulse
+from tapewire.gateway.rhythm import Rhythm
 from tapewire.gateway.windows import Windows
 from tapewire.model import Record, StreamPosition, Topic, TopicKind
 from tapewire.ports import FeedSource
@@ -17,10 +19,11 @@ __all__ = ["Hub"]
 class Hub:
     """All feeds of one gateway."""
 
-    def __init__(self, source: FeedSource, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, source: FeedSource, loop: asyncio.AbstractEventLoop, pulse: Pulse) -> None:
         self._source = source
         self._loop = loop
         self.windows = Windows(loop)
+        self._rhythm = Rhythm(self.windows, pulse)
         self._state_feeds: dict[Topic, dict[FeedKey, StateFeed]] = {}
         self._event_feeds: dict[Topic, dict[FeedKey, EventFeed]] = {}
 
@@ -28,6 +31,16 @@ class Hub:
     def topics(self) -> int:
         """How many topics are open at the source."""
         return len(self._state_feeds) + len(self._event_feeds)
+
+    @property
+    def feeds(self) -> int:
+        """How many feeds there are: kinds of subscription that differ in more than the guid."""
+        return sum(map(len, self._state_feeds.values())) + sum(map(len, self._event_feeds.values()))
+
+    @property
+    def encoded(self) -> int:
+        """Records that have been written for live delivery, since the start."""
+        return self._rhythm.encoded
 
     def state_feed(self, key: FeedKey) -> StateFeed:
         """Return the feed that all subscriptions of this key share.
@@ -42,7 +55,7 @@ class Hub:
         feed = feeds.get(key)
         if feed is None:
             make = BarFeed if key.topic.kind is TopicKind.BAR else StateFeed
-            feed = feeds[key] = make(key, self._source.current, self.windows)
+            feed = feeds[key] = make(key, self._source.current, self._rhythm)
         return feed
 
     def event_feed(self, key: FeedKey) -> EventFeed:
@@ -57,7 +70,7 @@ class Hub:
             feeds = self._event_feeds[key.topic] = {}
         feed = feeds.get(key)
         if feed is None:
-            feed = feeds[key] = EventFeed(key)
+            feed = feeds[key] = EventFeed(key, self._rhythm)
         return feed
 
     def release(self, feed: StateFeed | EventFeed) -> None:

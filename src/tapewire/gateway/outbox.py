@@ -1,7 +1,7 @@
 """What a session still has to send: bounded, conflating, in order. Pure.
 
-Entries wait as (subscription, shared bytes) and become messages only when the socket takes them, so data of a
-cancelled guid can be dropped and a state record can be replaced by its newer version where it stands.
+Entries wait as (subscription, burst) and become frames only when the socket takes them, so data of a cancelled
+guid can be dropped and a state record can be replaced by its newer version where it stands.
 
 The bound is on messages that pile up while the socket takes nothing. Live events count from the moment they
 happen, also behind a past that is still being read. Not held to the bound is what cannot pile up: past trades
@@ -15,9 +15,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 
+from tapewire.gateway.burst import Burst
+from tapewire.protocol.frames import FrameOpcode, frame_header
 from tapewire.protocol.limits import UNPROCESSED_MESSAGES_MAX
 
 __all__ = ["Outbox", "OutboxMode", "Outlet"]
+
+_TEXT = int(FrameOpcode.TEXT)
 
 
 class OutboxMode(StrEnum):
@@ -29,27 +33,48 @@ class OutboxMode(StrEnum):
     STRICT = "strict"
 
 
-class Outlet:
-    """One subscription as the outbox sees it: where its messages end and what of it is waiting."""
+class _Place:
+    """A place in the queue: a burst, and what stands behind the shared bytes of each of its messages."""
 
-    __slots__ = ("is_cancelled", "paced", "slot", "tail")
+    __slots__ = ("burst", "tail")
+
+    is_replaceable = False
+
+    def __init__(self, tail: bytes, burst: Burst | None) -> None:
+        self.tail = tail
+        #: None only for an outlet that stands in no queue.
+        self.burst = burst
+
+
+class Outlet(_Place):
+    """One subscription as the outbox sees it: where its messages end and what of it is waiting.
+
+    It is itself the place of its newest state, which newer ones replace there.
+    """
+
+    __slots__ = ("is_cancelled", "paced")
+
+    is_replaceable = True
 
     def __init__(self, tail: bytes) -> None:
-        #: What stands behind the shared bytes in each message of this subscription.
-        self.tail = tail
+        super().__init__(tail, None)
         self.is_cancelled = False
-        self.slot: _Slot | None = None
         self.paced: _Paced | None = None
 
 
-class _Slot:
-    """A place in the queue. ``outlet`` is None for an answer."""
+class _Events(_Place):
+    """The place of what is not replaced."""
 
-    __slots__ = ("outlet", "shared")
+    __slots__ = ("outlet",)
 
-    def __init__(self, outlet: Outlet | None, shared: bytes) -> None:
+    def __init__(self, outlet: Outlet, burst: Burst) -> None:
+        self.tail = outlet.tail
+        self.burst = burst
         self.outlet = outlet
-        self.shared = shared
+
+
+#: Answers belong to no subscription and are whole.
+_ANSWERS = Outlet(b"")
 
 
 class _Paced:
@@ -60,36 +85,68 @@ class _Paced:
     def __init__(self) -> None:
         #: Empty until it has been read.
         self.past: Iterator[bytes] = iter(())
-        self.live: deque[bytes] = deque()
+        #: One message each.
+        self.live: deque[Burst] = deque()
         #: The newest state, which comes behind all of that.
-        self.state: bytes | None = None
+        self.state: Burst | None = None
 
 
 class Outbox:
     """The queue of one session.
 
-    ``on_overflow`` is called once, when the bound is passed; from then on nothing is taken in. It must not
-    change subscriptions itself, because a delivery to many sessions may be under way.
+    Args:
+        on_ready: Called when there is something to send after there was nothing.
+        on_overflow: Called once, when the bound is passed; from then on nothing is taken in. It must not change
+            subscriptions itself, because a delivery to many sessions may be under way.
+        messages_max: The bound.
+        mode: What counts toward it.
+
+    Attributes:
+        irreplaceable: Messages that wait for the socket and will be sent as they are: what the bound is on.
+        taken: Messages that the socket has been given.
+        taken_bytes: Their bytes, frame headers included.
     """
+
+    # Deliveries to many sessions visit many outboxes: the less memory each is spread over, the better.
+    __slots__ = (
+        "_held",
+        "_is_closed",
+        "_is_idle",
+        "_is_strict",
+        "_messages_max",
+        "_on_overflow",
+        "_on_ready",
+        "_paced",
+        "_queue",
+        "_replaceable",
+        "irreplaceable",
+        "taken",
+        "taken_bytes",
+    )
 
     def __init__(
         self,
+        on_ready: Callable[[], None],
         on_overflow: Callable[[], None],
         *,
         messages_max: int = UNPROCESSED_MESSAGES_MAX,
         mode: OutboxMode = OutboxMode.CONFLATE,
     ) -> None:
+        self._on_ready = on_ready
         self._on_overflow = on_overflow
         self._messages_max = messages_max
         self._is_strict = mode is OutboxMode.STRICT
-        self._queue: deque[_Slot] = deque()
+        self._queue: deque[_Place] = deque()
         # Subscriptions whose past is being read, and those whose past is being sent, in their order.
         self._held: dict[Outlet, None] = {}
         self._paced: dict[Outlet, _Paced] = {}
         self._is_closed = False
-        #: Messages that wait for the socket.
-        self.count = 0
-        # How many of them are states that newer ones will replace.
+        # Whether there was nothing to send when somebody looked last.
+        self._is_idle = True
+        self.irreplaceable = 0
+        self.taken = 0
+        self.taken_bytes = 0
+        # States that wait and that newer ones will replace.
         self._replaceable = 0
 
     def __bool__(self) -> bool:
@@ -97,74 +154,72 @@ class Outbox:
         return bool(self._queue or self._paced)
 
     @property
-    def irreplaceable(self) -> int:
-        """How many of the messages that wait will be sent as they are: what the bound is on."""
-        return self.count - self._replaceable
+    def count(self) -> int:
+        """How many messages wait for the socket."""
+        return self.irreplaceable + self._replaceable
 
     @property
     def pasts(self) -> int:
         """How many pasts are being read or sent; each may be long, and none of them is in ``count``."""
         return len(self._held) + len(self._paced)
 
-    def put_answer(self, message: bytes) -> None:
+    @property
+    def oldest_s(self) -> float | None:
+        """Time of the loop at which the first message of the queue was made; None if the queue is empty."""
+        first = self._queue[0].burst if self._queue else None
+        return first.at_s if first is not None else None
+
+    def put_answer(self, message: bytes, at_s: float) -> None:
         """Add a whole message that is never replaced."""
-        self._put(_Slot(None, message))
+        self._put(_ANSWERS, Burst((message,), at_s))
 
-    def put_event(self, outlet: Outlet, shared: bytes) -> None:
-        """Add an event of a subscription, behind its past if that is still on its way."""
-        if self._is_closed:
-            return
-        if outlet.paced is not None:
-            outlet.paced.live.append(shared)
-            self._counted()
+    def put_events(self, outlet: Outlet, burst: Burst) -> None:
+        """Add events of a subscription, behind its past if that is still on its way."""
+        paced = outlet.paced
+        if paced is None:
+            self._put(outlet, burst)
         else:
-            self._put(_Slot(outlet, shared))
+            for message in burst.messages:
+                self._put_behind_past(paced, Burst((message,), burst.at_s))
 
-    def put_state(self, outlet: Outlet, shared: bytes) -> None:
+    def put_state(self, outlet: Outlet, burst: Burst) -> None:
         """Add a newer state of a subscription; one that still waits is replaced where it stands.
 
         Behind a past it waits until the past has been sent.
         """
-        if self._is_closed:
-            return
-        if outlet.paced is not None:
-            if self._is_strict:
-                outlet.paced.live.append(shared)
-                self._counted()
-            else:
-                outlet.paced.state = shared
-            return
-        slot = outlet.slot
-        if slot is not None:
-            slot.shared = shared
-            return
-        slot = _Slot(outlet, shared)
-        if not self._is_strict:
-            outlet.slot = slot
+        if self._is_strict:
+            self.put_events(outlet, burst)
+        elif outlet.paced is not None:
+            outlet.paced.state = burst
+        elif outlet.burst is not None:
+            outlet.burst = burst
+        elif not self._is_closed:
+            outlet.burst = burst
+            self._queue.append(outlet)
             self._replaceable += 1
-        self._put(slot)
+            if self._is_idle:
+                self._is_idle = False
+                self._on_ready()
 
-    def put_final(self, outlet: Outlet, shared: bytes) -> None:
+    def put_final(self, outlet: Outlet, burst: Burst) -> None:
         """Add the last form of a state, which no newer state may replace.
 
         It takes the place of a state that still waits: that was an earlier form of the same thing.
         """
-        if self._is_closed:
-            return
         if outlet.paced is not None:
             outlet.paced.state = None
-            outlet.paced.live.append(shared)
-            self._counted()
-        elif outlet.slot is not None:
-            outlet.slot.shared = shared
-            outlet.slot = None
+            self._put_behind_past(outlet.paced, burst)
+        elif outlet.burst is not None:
+            self._queue[self._queue.index(outlet)] = _Events(outlet, burst)
+            outlet.burst = None
             self._replaceable -= 1
+            self.irreplaceable += 1
             self._check_bound()
         else:
-            self._put(_Slot(outlet, shared))
+            self._put(outlet, burst)
 
     def hold(self, outlet: Outlet) -> None:
-        """Keep what :meth:`put_event` adds until :meth:`put_past` says what came before it."""
+        """Keep what :meth:`put_events` adds until :meth:`put_past` says what came before it."""
         if not self._is_closed:
             outlet.paced = _Paced()
             self._held[outlet] = None
@@ -178,64 +233,67 @@ class Outbox:
         del self._held[outlet]
         for _ in range(known):
             paced.live.popleft()
-        self.count -= known
+        self.irreplaceable -= known
         paced.past = iter(past)
         self._paced[outlet] = paced
+        self._has_something()
 
     def drop(self, outlet: Outlet) -> None:
         """Forget all that waits for a cancelled subscription."""
         outlet.is_cancelled = True
-        slot, outlet.slot = outlet.slot, None
         if self._is_closed:
             return
-        if slot is not None:
-            self._replaceable -= 1
         if outlet.paced is not None:
-            self.count -= len(outlet.paced.live)
+            self.irreplaceable -= len(outlet.paced.live)
             self._held.pop(outlet, None)
             self._paced.pop(outlet, None)
             outlet.paced = None
-        if self._queue:
-            kept = deque(slot for slot in self._queue if slot.outlet is not outlet)
-            self.count -= len(self._queue) - len(kept)
-            self._queue = kept
+        if outlet.burst is not None:
+            outlet.burst = None
+            self._replaceable -= 1
+            self._queue.remove(outlet)
+        kept: deque[_Place] = deque()
+        for place in self._queue:
+            if isinstance(place, _Events) and place.outlet is outlet:
+                assert place.burst is not None
+                self.irreplaceable -= len(place.burst.messages)
+            else:
+                kept.append(place)
+        self._queue = kept
 
-    def take(self, bytes_max: int) -> list[bytes]:
-        """Remove and return the next messages in order, one at least, until ``bytes_max`` is reached."""
-        messages: list[bytes] = []
-        size = 0
-        queued = 0
+    def take(self, bytes_max: int) -> bytes:
+        """Remove the next messages in order and return their frames: one burst at least, until ``bytes_max``."""
+        frames: list[bytes] = []
+        size = states = others = 0
+        queue = self._queue
         while size < bytes_max:
-            if self._queue:
-                slot = self._queue.popleft()
-                queued += 1
-                outlet = slot.outlet
-                if outlet is None:
-                    message = slot.shared
+            if queue:
+                place = queue.popleft()
+                burst = place.burst
+                assert burst is not None
+                if place.is_replaceable:
+                    place.burst = None
+                    states += 1
                 else:
-                    # An event of the same subscription may leave while its state still waits.
-                    if outlet.slot is slot:
-                        outlet.slot = None
-                        self._replaceable -= 1
-                    message = slot.shared + outlet.tail
+                    others += len(burst.messages)
+                frame = burst.frames(place.tail)
             elif self._paced:
-                outlet, paced = next(iter(self._paced.items()))
-                shared = next(paced.past, None)
-                if shared is None:
-                    # The past is sent: what has happened since joins the queue.
-                    del self._paced[outlet]
-                    outlet.paced = None
-                    self._queue.extend([_Slot(outlet, live) for live in paced.live])
-                    if paced.state is not None:
-                        self.put_state(outlet, paced.state)
+                # What has happened since a past may be put into the queue, states among it.
+                past_frame = self._next_of_past()
+                if past_frame is None:
                     continue
-                message = shared + outlet.tail
+                self.taken += 1
+                frame = past_frame
             else:
                 break
-            messages.append(message)
-            size += len(message)
-        self.count -= queued
-        return messages
+            frames.append(frame)
+            size += len(frame)
+        self._replaceable -= states
+        self.irreplaceable -= others
+        self.taken += states + others
+        self.taken_bytes += size
+        self._is_idle = not queue and not self._paced
+        return b"".join(frames)
 
     def overflow(self) -> None:
         """Give up: more waits for this session than may."""
@@ -248,21 +306,48 @@ class Outbox:
         self._is_closed = True
         for outlet in (*self._held, *self._paced):
             outlet.paced = None
+        for place in self._queue:
+            place.burst = None
         self._held.clear()
         self._paced.clear()
         self._queue.clear()
-        self.count = self._replaceable = 0
+        self.irreplaceable = self._replaceable = 0
 
-    def _put(self, slot: _Slot) -> None:
+    def _put(self, outlet: Outlet, burst: Burst) -> None:
         if self._is_closed:
             return
-        self._queue.append(slot)
-        self._counted()
+        self._queue.append(_Events(outlet, burst))
+        self.irreplaceable = waiting = self.irreplaceable + len(burst.messages)
+        if waiting > self._messages_max:
+            self.overflow()
+        elif self._is_idle:
+            self._is_idle = False
+            self._on_ready()
 
-    def _counted(self) -> None:
-        self.count += 1
-        self._check_bound()
+    def _put_behind_past(self, paced: _Paced, burst: Burst) -> None:
+        if not self._is_closed:
+            paced.live.append(burst)
+            self.irreplaceable += 1
+            self._check_bound()
+
+    def _next_of_past(self) -> bytes | None:
+        """Return the next frame of the first past; None if it is over and what has happened since has joined."""
+        outlet, paced = next(iter(self._paced.items()))
+        shared = next(paced.past, None)
+        if shared is not None:
+            return frame_header(_TEXT, len(shared) + len(outlet.tail)) + shared + outlet.tail
+        del self._paced[outlet]
+        outlet.paced = None
+        self._queue.extend([_Events(outlet, live) for live in paced.live])
+        if paced.state is not None:
+            self.put_state(outlet, paced.state)
+        return None
+
+    def _has_something(self) -> None:
+        if self._is_idle:
+            self._is_idle = False
+            self._on_ready()
 
     def _check_bound(self) -> None:
-        if self.count - self._replaceable > self._messages_max:
+        if self.irreplaceable > self._messages_max:
             self.overflow()

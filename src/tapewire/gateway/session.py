@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from tapewire.gateway.burst import Burst
 from tapewire.gateway.feeds import EventFeed, FeedKey, StateFeed, encoder
 from tapewire.gateway.hub import Hub
 from tapewire.gateway.outbox import Outbox
@@ -43,7 +44,6 @@ from tapewire.protocol.requests import (
     stream_of,
     topic_of,
     window_ms,
-    with_token,
 )
 from tapewire.protocol.tokens import Claims
 
@@ -72,13 +72,16 @@ class SessionServices(NamedTuple):
 class DataSession:
     """The state of one connection of ``/ws``.
 
-    ``mark`` is called whenever the outbox has got something; with True if it must not wait.
+    ``hurry`` is called when the outbox has got something that must not wait; ``now`` is the loop's time.
     """
 
-    def __init__(self, services: SessionServices, outbox: Outbox, mark: Callable[[bool], None]) -> None:
+    def __init__(
+        self, services: SessionServices, outbox: Outbox, hurry: Callable[[], None], now: Callable[[], float]
+    ) -> None:
         self._services = services
         self._outbox = outbox
-        self._mark = mark
+        self._hurry = hurry
+        self._now = now
         self._subscriptions: dict[str, Subscription] = {}
         self._pasts: dict[Subscription, asyncio.Task[None]] = {}
         self._login: str | None = None
@@ -154,9 +157,8 @@ class DataSession:
             text = f"{stream_of(request).opcode} is not served by this version"
             raise BadRequestError(guid, ResultCode.NOT_SERVED, text) from error
         # What happens in a portfolio never waits for other sessions to write with.
-        mark = partial(self._mark, topic.kind.of_portfolio)
-        # The token has been checked, and a kilobyte of it would be kept for each subscription.
-        subscription = Subscription(with_token(request, ""), feed, self._outbox, mark)
+        hurry = self._hurry if topic.kind.of_portfolio else None
+        subscription = Subscription(guid, feed, self._outbox, hurry)
         # A guid that is live already now means the new request. The old one leaves its feed last, because
         # the two may share it and a feed that nobody wants is closed.
         replaced = self._subscriptions.get(guid)
@@ -164,7 +166,7 @@ class DataSession:
             self._withdraw(replaced)
         self._subscriptions[guid] = subscription
         self._answer(guid, ResultCode.OK, HANDLED)
-        self._join(subscription)
+        self._join(subscription, request)
         if replaced is not None:
             self._leave(replaced)
 
@@ -184,9 +186,9 @@ class DataSession:
             raise BadRequestError(request.guid, ResultCode.FORBIDDEN, "The portfolio is not in the token")
         return topic_of(request)
 
-    def _join(self, subscription: Subscription) -> None:
+    def _join(self, subscription: Subscription, request: SubscribeRequest) -> None:
         feed = subscription.feed
-        past = self._past(subscription.request, feed.key.topic)
+        past = self._past(request, feed.key.topic)
         if past is not None:
             subscription.hold()
         first = feed.add(subscription)
@@ -194,10 +196,9 @@ class DataSession:
             task = self._services.spawn(self._send_past(subscription, feed.key, past))
             self._pasts[subscription] = task
             task.add_done_callback(lambda _: self._pasts.pop(subscription, None))
-        elif first is not None and not _wants_no_history(subscription.request):
+        elif first is not None and not _wants_no_history(request):
             # An event for the outbox: the first state is delivered, not replaced by a newer one.
-            self._outbox.put_event(subscription, first)
-            self._mark(False)
+            self._outbox.put_events(subscription, Burst((first,), self._now()))
 
     def _past(self, request: SubscribeRequest, topic: Topic) -> Past | None:
         """Return how to read what comes before the live records, None where nothing does."""
@@ -218,8 +219,8 @@ class DataSession:
             # The subscription would wait for its past for ever; without it, it would begin with a hole.
             if not subscription.is_cancelled:
                 self._pasts.pop(subscription, None)
-                self._cancel(subscription.request.guid)
-                self._answer(subscription.request.guid, ResultCode.UNAVAILABLE, "The history cannot be read")
+                self._cancel(subscription.guid)
+                self._answer(subscription.guid, ResultCode.UNAVAILABLE, "The history cannot be read")
             raise
         if not subscription.is_cancelled:
             subscription.begin(records, reached, encoder(key))
@@ -243,8 +244,8 @@ class DataSession:
         self._services.hub.release(subscription.feed)
 
     def _answer(self, guid: str, code: int, text: str) -> None:
-        self._outbox.put_answer(SystemMessage(guid, int(code), text).encode())
-        self._mark(True)
+        self._outbox.put_answer(SystemMessage(guid, int(code), text).encode(), self._now())
+        self._hurry()
 
 
 def _wants_no_history(request: SubscribeRequest) -> bool:

@@ -4,60 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tapewire.gateway.feeds import EventFeed, StateFeed
+from tapewire.gateway.burst import Burst
+from tapewire.gateway.feeds import Event, EventFeed, StateFeed
 from tapewire.gateway.outbox import Outbox, Outlet
 from tapewire.model import Record, StreamPosition, Trade
 from tapewire.protocol.messages import data_tail
-from tapewire.protocol.requests import SubscribeRequest
 
 __all__ = ["Subscription"]
 
 
 class Subscription(Outlet):
-    """Takes from a feed, gives to the outbox. While its past is being read, it remembers what happens."""
+    """Takes from a feed, gives to the outbox. While its past is being read, it remembers what happens.
 
-    __slots__ = ("_joining", "_mark", "_outbox", "_reached", "_state", "feed", "request")
+    ``hurry`` is called with each event if the topic's events must not wait for a beat; None if they may.
+    """
+
+    __slots__ = ("_hurry", "_is_settled", "_joining", "_outbox", "_reached", "_state", "feed", "guid")
 
     def __init__(
-        self,
-        request: SubscribeRequest,
-        feed: StateFeed | EventFeed,
-        outbox: Outbox,
-        mark: Callable[[], None],
+        self, guid: str, feed: StateFeed | EventFeed, outbox: Outbox, hurry: Callable[[], None] | None
     ) -> None:
-        super().__init__(data_tail(request.guid))
-        self.request = request
+        super().__init__(data_tail(guid))
+        self.guid = guid
         self.feed = feed
         self._outbox = outbox
-        self._mark = mark
+        self._hurry = hurry
+        # Whether a state goes straight to the outbox: no past is being read, and the feed is beyond it.
+        self._is_settled = True
         # What the outbox holds back until the past is read, in the same order; None: nothing is held.
         self._joining: list[tuple[StreamPosition, Record | None]] | None = None
         # The newest state that came meanwhile.
-        self._state: tuple[StreamPosition, bytes] | None = None
+        self._state: tuple[StreamPosition, Burst] | None = None
         # How far the past reached: a state up to there has been sent with it.
         self._reached: StreamPosition | None = None
 
-    def deliver_state(self, position: StreamPosition, shared: bytes) -> None:
+    def deliver_state(self, position: StreamPosition, state: Burst) -> None:
         """Take a newer state."""
-        if self._joining is not None:
-            self._state = position, shared
+        if self._is_settled:
+            self._outbox.put_state(self, state)
+        elif self._joining is not None:
+            self._state = position, state
         elif not self._is_past(position):
-            self._outbox.put_state(self, shared)
-            self._mark()
+            self._is_settled = True
+            self._outbox.put_state(self, state)
 
-    def deliver_final(self, position: StreamPosition, shared: bytes) -> None:
+    def deliver_final(self, position: StreamPosition, state: Burst) -> None:
         """Take the last form of a state."""
-        self._outbox.put_final(self, shared)
-        self._took(position, None)
+        self._outbox.put_final(self, state)
+        self._remember(position, None)
         self._state = None
 
-    def deliver_event(self, position: StreamPosition, record: Record, shared: bytes) -> None:
-        """Take one more event."""
-        self._outbox.put_event(self, shared)
-        self._took(position, record)
+    def deliver_events(self, events: Sequence[Event], burst: Burst) -> None:
+        """Take a few more events."""
+        self._outbox.put_events(self, burst)
+        if self._joining is not None:
+            for event in events:
+                self._remember(event.position, event.record)
+        if self._hurry is not None:
+            self._hurry()
 
     def hold(self) -> None:
         """Let what happens wait until :meth:`begin` says what came before it."""
+        self._is_settled = False
         self._joining = []
         self._outbox.hold(self)
 
@@ -79,16 +87,13 @@ class Subscription(Outlet):
         self._outbox.put_past(self, (write(record) for record in past), known)
         self._reached = reached
         state, self._state = self._state, None
-        if state is not None and not self._is_past(state[0]):
-            self._outbox.put_state(self, state[1])
-        self._mark()
+        if state is not None:
+            self.deliver_state(*state)
 
     def _is_past(self, position: StreamPosition) -> bool:
         reached = self._reached
         return reached is not None and position.epoch == reached.epoch and position.sequence <= reached.sequence
 
-    def _took(self, position: StreamPosition, record: Record | None) -> None:
-        if self._joining is None:
-            self._mark()
-        elif self.paced is not None:  # else the outbox is closed and has not taken it
+    def _remember(self, position: StreamPosition, record: Record | None) -> None:
+        if self._joining is not None and self.paced is not None:  # else the outbox is closed and has not taken it
             self._joining.append((position, record))

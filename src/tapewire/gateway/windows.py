@@ -16,7 +16,13 @@ _TICK_S = 0.001
 
 
 class Windows:
-    """Wakes callbacks at the ends of their windows, on the loop's clock."""
+    """Wakes callbacks at the ends of their windows, on the loop's clock.
+
+    Attributes:
+        ended: Callbacks woken since the start.
+        late_s: How late they were, all together.
+        latest_s: How late the latest one was.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -25,6 +31,9 @@ class Windows:
         self._armed: asyncio.TimerHandle | None = None
         self._armed_tick = 0
         self._is_turning = False
+        self.ended = 0
+        self.late_s = 0.0
+        self.latest_s = 0.0
 
     def now(self) -> float:
         """Return the loop's time in seconds."""
@@ -72,7 +81,9 @@ class Windows:
         now = max(int(self._loop.time() / _TICK_S), self._armed_tick)
         self._is_turning = True
         while self._ticks and self._ticks[0] <= now:
-            callbacks = self._due.pop(heapq.heappop(self._ticks))
+            tick = heapq.heappop(self._ticks)
+            callbacks = self._due.pop(tick)
+            self._note_lateness(tick, len(callbacks))
             # One by one, because one that is woken may have another forgotten.
             while callbacks:
                 callback = next(iter(callbacks))
@@ -81,6 +92,12 @@ class Windows:
         self._is_turning = False
         if self._ticks:
             self._arm()
+
+    def _note_lateness(self, tick: int, callbacks: int) -> None:
+        late_s = max(self._loop.time() - tick * _TICK_S, 0.0)
+        self.ended += callbacks
+        self.late_s += callbacks * late_s
+        self.latest_s = max(self.latest_s, late_s)
 
     def _wake(self, callback: Callable[[], None]) -> None:
         try:

@@ -26,6 +26,9 @@ class TopicKind(StrEnum):
     STOP_ORDERS = "stop_orders"
     LEGACY_STOP_ORDERS = "legacy_stop_orders"
 
+    # Topics are looked up for every record; the hash of an enum is Python, that of its text is not.
+    __hash__ = str.__hash__
+
     @property
     def is_state(self) -> bool:
         """Whether a newer record makes the older ones worthless."""

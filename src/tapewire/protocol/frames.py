@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from enum import IntEnum
+from typing import NamedTuple
 
 from tapewire.protocol.codes import CloseCode
 from tapewire.protocol.limits import CLOSE_REASON_BYTES_MAX
 
-__all__ = ["FrameOpcode", "close_payload", "frame_header", "is_close_code_allowed", "read_close_payload"]
+__all__ = [
+    "FrameOpcode",
+    "UnmaskedFrame",
+    "close_payload",
+    "frame_header",
+    "is_close_code_allowed",
+    "read_close_payload",
+    "split_frames",
+]
 
 
 class FrameOpcode(IntEnum):
@@ -33,6 +43,35 @@ def frame_header(opcode: int, length: int, *, fin: bool = True) -> bytes:
     if length < 65_536:
         return _medium(first, 126, length)
     return _long(first, 127, length)
+
+
+class UnmaskedFrame(NamedTuple):
+    """A frame as a server sends it."""
+
+    opcode: int
+    payload: bytes
+    fin: bool
+
+
+def split_frames(frames: bytes) -> Iterator[UnmaskedFrame]:
+    """Yield the unmasked frames that stand one behind the other: the reverse of headers and payloads joined.
+
+    Raises:
+        ValueError: The last one is not whole.
+    """
+    start = 0
+    while start < len(frames):
+        first, length = frames[start], frames[start + 1]
+        start += 2
+        if length >= 126:
+            extended = 2 if length == 126 else 8
+            length = int.from_bytes(frames[start : start + extended], "big")
+            start += extended
+        payload = frames[start : start + length]
+        if len(payload) < length:
+            raise ValueError("a frame that is not whole")
+        start += length
+        yield UnmaskedFrame(first & 0x0F, payload, bool(first & _FIN))
 
 
 def close_payload(code: int, reason: str = "") -> bytes:

@@ -5,9 +5,7 @@ Source: reference of subscriptions, sections 4 and 7. Adding a stream is one cla
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
-
-import msgspec
+from typing import NamedTuple
 
 from tapewire.model import (
     UNSET,
@@ -75,7 +73,6 @@ __all__ = [
     "stream_of",
     "topic_of",
     "window_ms",
-    "with_token",
 ]
 
 #: Timeframes that have a letter. A month is 30 days and a year 365, as the broker has them.
@@ -339,11 +336,3 @@ def window_ms(request: SubscribeRequest) -> int:
         # States that have no frequency of their own are sent at the default one.
         return effective_frequency_ms(FREQUENCY_DEFAULT_MS, request.format)
     return 0
-
-
-R = TypeVar("R", bound=DataRequest)
-
-
-def with_token(request: R, token: str) -> R:
-    """Return the request with another token."""
-    return msgspec.structs.replace(request, token=token)

@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 
 from tapewire.ports import FrameListener
+from tapewire.protocol.frames import split_frames
 from tapewire.simulation.link import Frame, Link, LinkConditions, Signal
 
 __all__ = ["CLOSE_WAIT_S", "ConnectionEnd", "SimulatedConnection"]
@@ -88,6 +89,14 @@ class ConnectionEnd:
         """Send whole text messages in their order, in one write."""
         if self._state is _State.OPEN:
             self._outgoing.write([self._frame(_TEXT, message) for message in messages])
+
+    def send_frames(self, frames: bytes) -> None:
+        """Send whole unmasked frames that stand in one buffer, in one write. A server's end only."""
+        assert not self._masks, "clients mask their frames"
+        if self._state is _State.OPEN:
+            self._outgoing.write(
+                [self._frame(opcode, payload, fin=fin) for opcode, payload, fin in split_frames(frames)]
+            )
 
     def send_frame(self, opcode: int, payload: bytes, *, fin: bool = True) -> None:
         """Send one frame as it stands."""

@@ -97,6 +97,7 @@ class ScriptedVenue:
         self._portfolios = frozenset(portfolios)
         self._clock = clock
         self._epoch_number = 1
+        self._epoch = "epoch-1"
         self._sequences: dict[Topic, int] = {}
         self._states: dict[Topic, Record] = {}
         self._tapes: dict[Topic, deque[Trade]] = {}
@@ -122,7 +123,7 @@ class ScriptedVenue:
 
     def position(self, topic: Topic) -> StreamPosition:
         """Return where a stream stands; sequence 0 before its first record."""
-        return StreamPosition(f"epoch-{self._epoch_number}", self._sequences.get(topic, 0))
+        return StreamPosition(self._epoch, self._sequences.get(topic, 0))
 
     def set_book(self, instrument: Instrument, bids: Levels = (), asks: Levels = ()) -> Book:
         """Replace the book of an instrument and tell."""
@@ -243,6 +244,7 @@ class ScriptedVenue:
     def restart(self) -> None:
         """Begin a new epoch: all sequences start again; states and tapes stay, and open states are told."""
         self._epoch_number += 1
+        self._epoch = f"epoch-{self._epoch_number}"
         self._sequences.clear()
         for topic in self._states:
             self._advance(topic)
@@ -276,11 +278,13 @@ class ScriptedVenue:
         Raises:
             UnknownTopicError: There is no such stream, or it has no state.
         """
-        self._check_known(topic)
-        if not topic.kind.is_state:
-            raise UnknownTopicError(f"{topic.kind} is a stream of events and has no state")
         record = self._states.get(topic)
-        if record is None or topic in self._late:
+        if record is None:
+            self._check_known(topic)
+            if not topic.kind.is_state:
+                raise UnknownTopicError(f"{topic.kind} is a stream of events and has no state")
+            return None
+        if topic in self._late:
             return None
         return Snapshot(self.position(topic), record)
 
@@ -426,9 +430,12 @@ class ScriptedVenue:
             raise UnknownTopicError(f"no stream {topic}")
 
     def _advance(self, topic: Topic) -> StreamPosition:
-        self._check_known(topic)
-        self._sequences[topic] = self._sequences.get(topic, 0) + 1
-        return self.position(topic)
+        sequence = self._sequences.get(topic)
+        if sequence is None:
+            self._check_known(topic)
+            sequence = 0
+        self._sequences[topic] = sequence + 1
+        return StreamPosition(self._epoch, sequence + 1)
 
     def _tell_happened(self, topic: Topic, position: StreamPosition, record: Record) -> None:
         for sink in tuple(self._sinks.get(topic, ())):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -12,15 +13,17 @@ from tapewire.gateway.connection import (
     FRAMES_PER_TURN_MAX,
     PASTS_AT_ONCE_MAX,
     READING_PAUSED_AT,
+    REQUESTS_PER_TURN_MAX,
     WRITE_BYTES,
     Connection,
     ConnectionState,
 )
-from tapewire.gateway.flusher import Flusher
 from tapewire.gateway.outbox import Outlet
+from tapewire.gateway.pulse import Pulse
 from tapewire.protocol.assembler import Message
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX, REQUEST_BACKLOG_BYTES_MAX
 from tapewire.simulation import CLOSE_WAIT_S, LinkConditions, run_virtual
+from unit.gateway.mail import burst, messages_of
 from unit.gateway.world import BINARY, CLOSE, PING, PONG, SBER, TEXT, TRADES, World, run
 
 CONTINUATION = 0
@@ -38,10 +41,13 @@ class Wire:
         self.is_reading = True
 
     def send(self, messages: Sequence[bytes]) -> None:
-        assert messages
-        self.sent += messages
+        raise AssertionError("the gateway sends frames")
+
+    def send_frames(self, frames: bytes) -> None:
+        assert frames
+        self.sent += messages_of(frames)
         if self.is_full:
-            self.unsent_bytes += sum(map(len, messages))
+            self.unsent_bytes += len(frames)
 
     def send_frame(self, opcode: int, payload: bytes, *, fin: bool = True) -> None:
         self.calls.append((opcode, payload))
@@ -71,8 +77,8 @@ class Echo:
 
     def receive(self, message: Message) -> None:
         self.received.append(message)
-        self.owner.outbox.put_answer(message.payload)
-        self.owner.mark(True)
+        self.owner.outbox.put_answer(message.payload, self.owner.now())
+        self.owner.hurry()
 
     def close(self) -> None:
         self.closed += 1
@@ -83,8 +89,9 @@ class Bench:
 
     def __init__(self, **arguments: int) -> None:
         self.gone: list[Connection] = []
-        self.flusher = Flusher(asyncio.get_running_loop())
-        self.connection = Connection(self._handler, self.flusher, self.gone.append, **arguments)  # type: ignore[arg-type]
+        loop = asyncio.get_running_loop()
+        self.pulse = Pulse(loop, loop.time)
+        self.connection = Connection(self._handler, self.pulse, self.gone.append, **arguments)  # type: ignore[arg-type]
         self.wire = Wire()
 
     def _handler(self, owner: Connection) -> Echo:
@@ -93,6 +100,14 @@ class Bench:
 
     def text(self, payload: bytes, *, fin: bool = True, opcode: int = TEXT, rsv: int = 0) -> None:
         self.connection.frame_received(opcode, payload, fin, rsv)
+
+    async def requests(self, count: int) -> None:
+        """Send as many in a turn as are handled in one, until these have been handled."""
+        for number in range(count):
+            self.text(b"x")
+            if number % REQUESTS_PER_TURN_MAX == REQUESTS_PER_TURN_MAX - 1:
+                await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
 
     def drain(self) -> None:
         self.wire.unsent_bytes = 0
@@ -219,8 +234,7 @@ def test_after_the_end_every_call_does_nothing() -> None:
         bench.text(b"late")
         bench.connection.writable()
         bench.connection.flush()
-        bench.connection.mark(True)
-        bench.connection.mark(False)
+        bench.connection.hurry()
         bench.connection.close(1000)
         bench.connection.abort()
         await asyncio.sleep(1)
@@ -299,8 +313,7 @@ def test_reading_pauses_at_the_mark_and_resumes_below_it() -> None:
         bench.text(b"first")
         await asyncio.sleep(0.01)
         assert bench.wire.sent == [b"first"]
-        for _ in range(READING_PAUSED_AT):
-            bench.text(b"x" * 1024)
+        await bench.requests(READING_PAUSED_AT)
         assert bench.wire.is_reading
         # Frames that are here already still come.
         for number in range(100):
@@ -311,6 +324,7 @@ def test_reading_pauses_at_the_mark_and_resumes_below_it() -> None:
         assert not bench.wire.is_reading
         while bench.connection.outbox:
             bench.drain()
+            await asyncio.sleep(0.001)
         assert bench.wire.is_reading
         assert [message.payload for message in bench.echo.received[-100:]] == [b"more %d" % n for n in range(100)]
         assert bench.wire.sent[-1] == b"more 99"
@@ -328,7 +342,6 @@ def test_reading_pauses_while_many_pasts_are_under_way() -> None:
         bench.text(b"waits")
         assert not bench.wire.is_reading
         bench.connection.outbox.put_past(outlets[0], [b"past"])
-        bench.connection.mark(False)
         await asyncio.sleep(0.01)
         assert bench.wire.is_reading
         assert bench.wire.sent == [b"past", b"waits"]
@@ -341,8 +354,7 @@ def test_more_requests_than_may_wait_end_the_connection() -> None:
         bench = Bench()
         bench.connection.connected(bench.wire)
         bench.wire.unsent_bytes = 1
-        for _ in range(READING_PAUSED_AT):
-            bench.text(b"x")
+        await bench.requests(READING_PAUSED_AT)
         megabyte = b"x" * (1 << 20)
         for _ in range(REQUEST_BACKLOG_BYTES_MAX // len(megabyte)):
             bench.text(megabyte)
@@ -390,8 +402,8 @@ def test_writes_wait_until_the_socket_has_taken_the_last_one_and_are_bounded() -
         bench.connection.connected(bench.wire)
         bench.wire.is_full = True
         for _ in range(100):
-            bench.connection.outbox.put_answer(b"x" * 10_000)
-        bench.connection.mark(True)
+            bench.connection.outbox.put_answer(b"x" * 10_000, 0.0)
+        bench.connection.hurry()
         await asyncio.sleep(1)
         assert WRITE_BYTES <= sum(map(len, bench.wire.sent)) < WRITE_BYTES + 10_000
         assert bench.connection.outbox.count == 100 - len(bench.wire.sent)
@@ -436,7 +448,7 @@ def test_an_overflow_ends_the_connection_when_the_delivery_is_over(caplog: pytes
         bench.wire.unsent_bytes = 1
         outlet = Outlet(b"")
         for _ in range(100):
-            bench.connection.outbox.put_event(outlet, b"x")
+            bench.connection.outbox.put_events(outlet, burst(b"x"))
         assert bench.connection.state is ConnectionState.OPEN
         await asyncio.sleep(0)
         assert bench.wire.calls == [("close", 1013, "too many unprocessed messages")]
@@ -454,5 +466,31 @@ def test_a_binary_frame_is_a_message_of_its_own_kind() -> None:
         bench.connection.connected(bench.wire)
         bench.text(b"\xff", opcode=BINARY)
         assert bench.echo.received == [Message(b"\xff", False)]
+
+    run_virtual(main)
+
+
+def test_requests_that_come_at_once_are_handled_in_turns_and_in_order() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.connection.connected(bench.wire)
+        handled: list[int] = []
+
+        async def others() -> None:
+            while len(bench.echo.received) < 1_000:
+                handled.append(len(bench.echo.received))
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(others())
+        for number in range(1_000):
+            bench.text(b"%d" % number)
+        assert len(bench.echo.received) == REQUESTS_PER_TURN_MAX
+        assert not bench.wire.is_reading
+        await task
+        assert bench.wire.is_reading
+        steps = {later - sooner for sooner, later in itertools.pairwise(handled)}
+        assert max(steps) <= REQUESTS_PER_TURN_MAX
+        await asyncio.sleep(0.01)
+        assert bench.wire.sent == [b"%d" % number for number in range(1_000)]
 
     run_virtual(main)

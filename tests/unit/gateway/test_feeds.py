@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
 
 from tapewire.gateway import feeds
-from tapewire.gateway.feeds import EventFeed, FeedKey, StateFeed
+from tapewire.gateway.burst import BURST_MESSAGES_MAX, Burst
+from tapewire.gateway.feeds import Event, EventFeed, FeedKey, StateFeed
 from tapewire.gateway.hub import Hub
-from tapewire.model import Book, Record, StreamPosition, TopicKind
+from tapewire.gateway.pulse import Pulse
+from tapewire.model import Book, Record, StreamPosition, Topic, TopicKind
 from tapewire.protocol.words import Format
 from tapewire.simulation import ScriptedVenue, VirtualClock, run_virtual
+from unit.gateway.test_gateway import FILL
 from unit.gateway.world import GAZP, SBER
 
 
@@ -24,12 +27,20 @@ class Subscriber:
     def __init__(self) -> None:
         self.states: list[tuple[float, Any]] = []
         self.events: list[Any] = []
+        self.bursts: list[int] = []
 
-    def deliver_state(self, position: StreamPosition, shared: bytes) -> None:
+    def deliver_state(self, position: StreamPosition, state: Burst) -> None:
+        [shared] = state.messages
         self.states.append((asyncio.get_running_loop().time(), json.loads(shared + b"}")["data"]))
 
-    def deliver_event(self, position: StreamPosition, *event: Any) -> None:
-        self.events.append((position, json.loads(event[-1] + b"}")["data"]))
+    def deliver_final(self, position: StreamPosition, state: Burst) -> None:
+        raise AssertionError("of bars only")
+
+    def deliver_events(self, events: Sequence[Event], burst: Burst) -> None:
+        assert [event.shared for event in events] == list(burst.messages)
+        self.bursts.append(len(events))
+        for event in events:
+            self.events.append((event.position, json.loads(event.shared + b"}")["data"]))
 
     def bids(self) -> list[float]:
         return [state["bids"][0]["price"] for _, state in self.states]
@@ -40,7 +51,8 @@ class Hall:
 
     def __init__(self) -> None:
         self.venue = ScriptedVenue((SBER, GAZP), clock=VirtualClock())
-        self.hub = Hub(self.venue, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self.hub = Hub(self.venue, loop, Pulse(loop, loop.time))
         self.book = self.venue.topic(TopicKind.BOOK, SBER)
         self.tape = self.venue.topic(TopicKind.TRADES, SBER)
 
@@ -115,7 +127,10 @@ def test_an_event_is_encoded_once_for_all(encoded: list[Record]) -> None:
         for subscriber in subscribers:
             feed.add(subscriber)
         trades = [hall.venue.publish_trade(SBER, 300 + step) for step in range(3)]
-        assert len(encoded) == 3
+        assert len(encoded) == hall.hub.encoded == 3
+        assert subscribers[0].events == []
+        await asyncio.sleep(0)
+        assert subscribers[0].bursts == [3]
         for subscriber in subscribers:
             assert [record["id"] for _, record in subscriber.events] == [trade.id for trade in trades]
             assert [position.sequence for position, _ in subscriber.events] == [1, 2, 3]
@@ -303,5 +318,62 @@ def test_books_that_fit_are_not_copied(encoded: list[Record]) -> None:
         assert snapshot is not None
         assert isinstance(snapshot.record, Book)
         assert encoded[-1] is snapshot.record
+
+    run(scenario)
+
+
+def test_whoever_joins_between_an_event_and_its_delivery_gets_it_not() -> None:
+    async def scenario(hall: Hall) -> None:
+        feed = hall.hub.event_feed(FeedKey(hall.tape, Format.SLIM))
+        early, late = Subscriber(), Subscriber()
+        feed.add(early)
+        hall.venue.publish_trade(SBER, 300)
+        feed.add(late)
+        hall.venue.publish_trade(SBER, 301)
+        feed.remove(early)
+        await asyncio.sleep(0.01)
+        assert [position.sequence for position, _ in early.events] == [1]
+        assert [position.sequence for position, _ in late.events] == [2]
+
+    run(scenario)
+
+
+def test_a_burst_has_a_bound() -> None:
+    async def scenario(hall: Hall) -> None:
+        feed, subscriber = hall.hub.event_feed(FeedKey(hall.tape, Format.SLIM)), Subscriber()
+        feed.add(subscriber)
+        for step in range(2 * BURST_MESSAGES_MAX + 3):
+            hall.venue.publish_trade(SBER, 300 + step)
+        await asyncio.sleep(0.01)
+        assert subscriber.bursts == [BURST_MESSAGES_MAX, BURST_MESSAGES_MAX, 3]
+        sequences = [position.sequence for position, _ in subscriber.events]
+        assert sequences == list(range(1, 2 * BURST_MESSAGES_MAX + 4))
+
+    run(scenario)
+
+
+def test_events_of_a_portfolio_do_not_wait_for_a_beat() -> None:
+    async def scenario(hall: Hall) -> None:
+        topic = Topic(TopicKind.FILLS, "MOEX", "D39004")
+        feed, subscriber = hall.hub.event_feed(FeedKey(topic, Format.SIMPLE)), Subscriber()
+        feed.add(subscriber)
+        hall.venue.publish(topic, FILL)
+        assert subscriber.bursts == [1]
+
+    run(scenario)
+
+
+def test_a_feed_that_nothing_happens_to_forgets_who_joined_and_what_they_got() -> None:
+    async def scenario(hall: Hall) -> None:
+        hall.bid(1)
+        feed, subscriber = hall.feed(), Subscriber()
+        first = feed.add(subscriber)
+        await asyncio.sleep(0.2)
+        assert feed._joined == {}
+        assert feed._first is None
+        assert feed.add(Subscriber()) == first
+        hall.bid(2)
+        await asyncio.sleep(0.2)
+        assert subscriber.bids() == [2]
 
     run(scenario)

@@ -91,22 +91,22 @@ def test_a_past_that_is_being_read_does_not_hold_the_end_up() -> None:
 
 
 def test_what_happens_in_a_portfolio_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    marks: list[bool] = []
-    mark = Connection.mark
+    hurried: list[Connection] = []
+    hurry = Connection.hurry
 
-    def noted(self: Connection, is_urgent: bool) -> None:
-        marks.append(is_urgent)
-        mark(self, is_urgent)
+    def noted(self: Connection) -> None:
+        hurried.append(self)
+        hurry(self)
 
     async def scenario(world: World) -> None:
-        monkeypatch.setattr(Connection, "mark", noted)
+        monkeypatch.setattr(Connection, "hurry", noted)
         peer = await world.connect()
         assert await peer.ask("TradesGetAndSubscribeV2", "f", exchange="MOEX", portfolio="D1") == 200
         assert await peer.asked(TRADES, "t") == 200
-        marks.clear()
-        world.venue.publish(Topic(TopicKind.FILLS, "MOEX", "D1"), FILL)
+        hurried.clear()
         world.venue.publish_trade(SBER, 1)
-        assert marks == [True, False]
+        world.venue.publish(Topic(TopicKind.FILLS, "MOEX", "D1"), FILL)
+        assert len(hurried) == 1
         await peer.until(lambda: len(peer.messages) == 2)
         assert [fill["id"] for fill in peer.data("f")] == ["1"]
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
 
-from tapewire.gateway.feeds import FeedKey
+from tapewire.gateway.burst import Burst
+from tapewire.gateway.feeds import Event, FeedKey
 from tapewire.gateway.hub import Hub
-from tapewire.model import Record, StreamPosition, Topic, TopicKind
+from tapewire.gateway.pulse import Pulse
+from tapewire.model import StreamPosition, Topic, TopicKind
 from tapewire.ports import FeedSink, Snapshot, UnknownTopicError
 from tapewire.protocol.words import Format
 from tapewire.simulation import run_virtual
@@ -39,11 +41,19 @@ class Source:
 
 
 class Subscriber:
-    def deliver_state(self, position: StreamPosition, shared: bytes) -> None:
+    def deliver_state(self, position: StreamPosition, state: Burst) -> None:
         raise AssertionError("there is no state")
 
-    def deliver_event(self, position: StreamPosition, record: Record, shared: bytes) -> None:
+    def deliver_final(self, position: StreamPosition, state: Burst) -> None:
+        raise AssertionError("there is no state")
+
+    def deliver_events(self, events: Sequence[Event], burst: Burst) -> None:
         raise AssertionError("there are no events")
+
+
+def new_hub(source: Source) -> Hub:
+    loop = asyncio.get_running_loop()
+    return Hub(source, loop, Pulse(loop, loop.time))
 
 
 def key(topic: Topic, depth: int = 5, form: Format = Format.SIMPLE) -> FeedKey:
@@ -54,7 +64,7 @@ def key(topic: Topic, depth: int = 5, form: Format = Format.SIMPLE) -> FeedKey:
 def run(scenario: Callable[[Hub, Source], Coroutine[Any, Any, None]]) -> None:
     async def main() -> None:
         source = Source()
-        await scenario(Hub(source, asyncio.get_running_loop()), source)
+        await scenario(new_hub(source), source)
 
     run_virtual(main)
 

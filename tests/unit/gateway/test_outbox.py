@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tapewire.gateway.burst import Burst
 from tapewire.gateway.outbox import Outbox, OutboxMode, Outlet
 from tapewire.protocol.limits import UNPROCESSED_MESSAGES_MAX
-
-ALL = 1 << 30
+from unit.gateway.mail import ALL, burst, taken
 
 
 class Alarm:
@@ -22,60 +22,60 @@ class Alarm:
 
 def outbox(mode: OutboxMode = OutboxMode.CONFLATE) -> tuple[Outbox, Alarm]:
     alarm = Alarm()
-    return Outbox(alarm, mode=mode), alarm
+    return Outbox(lambda: None, alarm, mode=mode), alarm
 
 
 def test_a_message_is_the_shared_bytes_and_the_tail() -> None:
     box, _ = outbox()
     one, other = Outlet(b"|one"), Outlet(b"|other")
-    box.put_answer(b"answer")
-    box.put_event(one, b"event")
-    box.put_state(other, b"state")
-    assert box.take(ALL) == [b"answer", b"event|one", b"state|other"]
-    assert box.take(ALL) == []
+    box.put_answer(b"answer", 0.0)
+    box.put_events(one, burst(b"event"))
+    box.put_state(other, burst(b"state"))
+    assert taken(box) == [b"answer", b"event|one", b"state|other"]
+    assert taken(box) == []
     assert not box
 
 
 def test_a_state_is_replaced_where_it_stands() -> None:
     box, _ = outbox()
     one, other = Outlet(b"1"), Outlet(b"2")
-    box.put_state(one, b"a")
-    box.put_state(other, b"b")
-    box.put_answer(b"c")
-    box.put_state(one, b"d")
+    box.put_state(one, burst(b"a"))
+    box.put_state(other, burst(b"b"))
+    box.put_answer(b"c", 0.0)
+    box.put_state(one, burst(b"d"))
     assert box.count == 3
-    assert box.take(ALL) == [b"d1", b"b2", b"c"]
-    box.put_state(one, b"e")
-    assert box.take(ALL) == [b"e1"]
+    assert taken(box) == [b"d1", b"b2", b"c"]
+    box.put_state(one, burst(b"e"))
+    assert taken(box) == [b"e1"]
 
 
 def test_a_state_that_waits_is_replaced_although_an_event_before_it_has_left() -> None:
     box, _ = outbox()
     one = Outlet(b"")
-    box.put_event(one, b"first")
-    box.put_state(one, b"a")
-    assert box.take(1) == [b"first"]
-    box.put_state(one, b"b")
-    assert box.take(ALL) == [b"b"]
+    box.put_events(one, burst(b"first"))
+    box.put_state(one, burst(b"a"))
+    assert taken(box, 1) == [b"first"]
+    box.put_state(one, burst(b"b"))
+    assert taken(box) == [b"b"]
 
 
 def test_the_first_state_is_not_replaced_by_a_newer_one() -> None:
     box, _ = outbox()
     one = Outlet(b"")
-    box.put_event(one, b"first")
-    box.put_state(one, b"a")
-    box.put_state(one, b"b")
-    assert box.take(ALL) == [b"first", b"b"]
+    box.put_events(one, burst(b"first"))
+    box.put_state(one, burst(b"a"))
+    box.put_state(one, burst(b"b"))
+    assert taken(box) == [b"first", b"b"]
 
 
 def test_in_strict_mode_every_state_counts() -> None:
     box, alarm = outbox(OutboxMode.STRICT)
     one = Outlet(b"")
     for step in range(UNPROCESSED_MESSAGES_MAX):
-        box.put_state(one, b"%d" % step)
+        box.put_state(one, burst(b"%d" % step))
     assert box.count == UNPROCESSED_MESSAGES_MAX
     assert alarm.rung == 0
-    box.put_state(one, b"one too many")
+    box.put_state(one, burst(b"one too many"))
     assert alarm.rung == 1
     assert box.count == 0
 
@@ -85,12 +85,12 @@ def test_conflated_states_never_overflow_and_leave_the_bound_to_what_piles_up() 
     outlets = [Outlet(b"") for _ in range(UNPROCESSED_MESSAGES_MAX)]
     for _ in range(3):
         for outlet in outlets:
-            box.put_state(outlet, b"x")
+            box.put_state(outlet, burst(b"x"))
     for _ in range(UNPROCESSED_MESSAGES_MAX):
-        box.put_answer(b"answer")
+        box.put_answer(b"answer", 0.0)
     assert (box.count, box.irreplaceable) == (2 * UNPROCESSED_MESSAGES_MAX, UNPROCESSED_MESSAGES_MAX)
     assert alarm.rung == 0
-    box.put_answer(b"one too many")
+    box.put_answer(b"one too many", 0.0)
     assert alarm.rung == 1
 
 
@@ -99,21 +99,21 @@ def test_the_5001st_message_is_told_once_and_from_then_on_nothing_is_taken_in() 
     one, late = Outlet(b""), Outlet(b"")
     box.hold(late)
     for _ in range(UNPROCESSED_MESSAGES_MAX):
-        box.put_event(one, b"x")
+        box.put_events(one, burst(b"x"))
     assert alarm.rung == 0
-    box.put_event(late, b"x")
+    box.put_events(late, burst(b"x"))
     assert alarm.rung == 1
     for _ in range(10):
-        box.put_event(one, b"x")
-        box.put_event(late, b"x")
-        box.put_state(one, b"x")
-        box.put_answer(b"x")
+        box.put_events(one, burst(b"x"))
+        box.put_events(late, burst(b"x"))
+        box.put_state(one, burst(b"x"))
+        box.put_answer(b"x", 0.0)
         box.hold(Outlet(b""))
         box.put_past(late, [b"x"])
         box.overflow()
     assert (box.count, box.pasts, bool(box), alarm.rung) == (0, 0, False, 1)
     assert late.paced is None
-    assert box.take(ALL) == []
+    assert taken(box) == []
 
 
 def test_cancelling_after_an_overflow_is_harmless() -> None:
@@ -122,7 +122,7 @@ def test_cancelling_after_an_overflow_is_harmless() -> None:
     box.hold(held)
     box.hold(paced)
     box.put_past(paced, [b"past"])
-    box.put_event(plain, b"x")
+    box.put_events(plain, burst(b"x"))
     box.overflow()
     for outlet in (held, paced, plain):
         box.drop(outlet)
@@ -134,17 +134,17 @@ def test_held_events_count_from_the_start_and_the_past_never() -> None:
     one = Outlet(b"")
     box.hold(one)
     for step in range(3):
-        box.put_event(one, b"live %d" % step)
+        box.put_events(one, burst(b"live %d" % step))
     assert (box.count, box.pasts, bool(box)) == (3, 1, False)
     box.put_past(one, (b"past %d" % step for step in range(10_000)), known=1)
     assert (box.count, box.pasts, bool(box)) == (2, 1, True)
-    box.put_event(one, b"live 3")
-    sent = box.take(ALL)
+    box.put_events(one, burst(b"live 3"))
+    sent = taken(box)
     assert len(sent) == 10_003
     assert sent[-4:] == [b"past 9999", b"live 1", b"live 2", b"live 3"]
     assert (box.count, box.pasts, bool(box), alarm.rung) == (0, 0, False, 0)
-    box.put_event(one, b"live 4")
-    assert box.take(ALL) == [b"live 4"]
+    box.put_events(one, burst(b"live 4"))
+    assert taken(box) == [b"live 4"]
 
 
 def test_the_past_is_drawn_only_as_it_is_taken() -> None:
@@ -161,10 +161,10 @@ def test_the_past_is_drawn_only_as_it_is_taken() -> None:
     box.hold(one)
     box.put_past(one, past())
     assert drawn == 0
-    assert len(box.take(95)) == 10
+    assert len(taken(box, 120 - 1)) == 10
     assert drawn == 10
     box.drop(one)
-    assert box.take(ALL) == []
+    assert taken(box) == []
     assert drawn == 10
 
 
@@ -173,7 +173,7 @@ def test_a_past_of_nothing_leaves_nothing_to_send() -> None:
     one = Outlet(b"")
     box.hold(one)
     box.put_past(one, ())
-    assert box.take(ALL) == []
+    assert taken(box) == []
     assert not box
     assert one.paced is None
 
@@ -183,28 +183,96 @@ def test_what_others_get_overtakes_a_long_past() -> None:
     one, other = Outlet(b""), Outlet(b"")
     box.hold(one)
     box.put_past(one, [b"past 1", b"past 2"])
-    assert box.take(1) == [b"past 1"]
-    box.put_event(other, b"other")
-    box.put_event(one, b"live")
-    assert box.take(ALL) == [b"other", b"past 2", b"live"]
+    assert taken(box, 1) == [b"past 1"]
+    box.put_events(other, burst(b"other"))
+    box.put_events(one, burst(b"live"))
+    assert taken(box) == [b"other", b"past 2", b"live"]
 
 
-@pytest.mark.parametrize("bytes_max", [1, 9, 10, 11, 20, 25, ALL])
+@pytest.mark.parametrize("bytes_max", [1, 11, 12, 13, 24, 30, ALL])
 def test_take_ends_with_the_message_that_reaches_the_bound(bytes_max: int) -> None:
     box, _ = outbox()
     for _ in range(5):
-        box.put_answer(b"0123456789")
-    taken = box.take(bytes_max)
-    assert len(taken) == min(5, -(-bytes_max // 10))
-    assert box.count == 5 - len(taken)
+        box.put_answer(b"0123456789", 0.0)
+    got = taken(box, bytes_max)
+    assert len(got) == min(5, -(-bytes_max // 12))  # ten bytes and the header of the frame
+    assert box.count == 5 - len(got)
 
 
 def test_closing_forgets_everything_and_rings_no_alarm() -> None:
     box, alarm = outbox()
     one = Outlet(b"")
-    box.put_event(one, b"x")
+    box.put_events(one, burst(b"x"))
     box.hold(Outlet(b""))
     box.close()
-    box.put_answer(b"x")
+    box.put_answer(b"x", 0.0)
     box.overflow()
     assert (box.count, box.pasts, bool(box), alarm.rung) == (0, 0, False, 0)
+
+
+def test_a_burst_is_framed_for_tails_of_every_length() -> None:
+    box, _ = outbox()
+    both = burst(b"x" * 120, b"y" * 70_000)
+    tails = [b"", b"12345", b"123456", b"abcdef", b"z" * 300, b"12345"]
+    for tail in tails:
+        box.put_events(Outlet(tail), both)
+    assert box.count == 2 * len(tails)
+    assert taken(box) == [message + tail for tail in tails for message in both.messages]
+    assert box.taken == 2 * len(tails)
+
+
+def test_readiness_is_told_once_until_everything_was_taken() -> None:
+    told = 0
+
+    def tell() -> None:
+        nonlocal told
+        told += 1
+
+    box = Outbox(tell, lambda: None)
+    one = Outlet(b"")
+    box.put_state(one, burst(b"a"))
+    box.put_state(one, burst(b"b"))
+    box.put_events(one, burst(b"c"))
+    assert told == 1
+    assert taken(box, 1) == [b"b"]
+    box.put_answer(b"d", 0.0)
+    assert told == 1  # whoever took a part comes back
+    assert taken(box) == [b"c", b"d"]
+    box.put_answer(b"e", 0.0)
+    box.drop(one)
+    assert taken(box) == [b"e"]
+    box.hold(one)
+    box.put_past(one, ())
+    assert told == 3
+    assert taken(box) == []
+    box.put_final(one, burst(b"f"))
+    assert told == 4
+
+
+def test_the_oldest_message_tells_its_time() -> None:
+    box, _ = outbox()
+    one, other = Outlet(b""), Outlet(b"")
+    assert box.oldest_s is None
+    box.put_state(one, Burst([b"a"], 1.0))
+    box.put_answer(b"b", 2.0)
+    assert box.oldest_s == 1.0
+    box.put_state(one, Burst([b"c"], 3.0))
+    assert box.oldest_s == 3.0
+    box.put_events(other, Burst([b"d"], 4.0))
+    taken(box, 1)
+    assert box.oldest_s == 2.0
+    taken(box)
+    assert box.oldest_s is None
+
+
+def test_a_final_form_takes_the_place_of_a_state_among_others() -> None:
+    box, _ = outbox()
+    bars, other = Outlet(b""), Outlet(b"")
+    box.put_state(other, burst(b"x"))
+    box.put_state(bars, burst(b"9:00 so far"))
+    box.put_answer(b"y", 0.0)
+    box.put_final(bars, burst(b"9:00"))
+    box.put_state(bars, burst(b"9:01 so far"))
+    box.put_state(bars, burst(b"9:01 further"))
+    assert (box.count, box.irreplaceable) == (4, 2)
+    assert taken(box) == [b"x", b"9:00", b"y", b"9:01 further"]

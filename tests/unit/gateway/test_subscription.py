@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from tapewire.gateway.feeds import EventFeed, FeedKey
+import asyncio
+
+from tapewire.gateway.feeds import Event, EventFeed, FeedKey
 from tapewire.gateway.outbox import Outbox
+from tapewire.gateway.pulse import Pulse
+from tapewire.gateway.rhythm import Rhythm
 from tapewire.gateway.subscription import Subscription
-from tapewire.model import Exchange, Side, StreamPosition, Topic, TopicKind, Trade
-from tapewire.protocol.requests import SubscribeTrades
+from tapewire.gateway.windows import Windows
+from tapewire.model import Side, StreamPosition, Topic, TopicKind, Trade
 from tapewire.protocol.words import Format
+from unit.gateway.mail import burst, taken
 
 TAPE = Topic(TopicKind.TRADES, "MOEX", "SBER", "TQBR")
-ALL = 1 << 30
 
 
 def trade(number: int) -> Trade:
@@ -32,16 +36,20 @@ class Desk:
 
     def __init__(self, messages_max: int = 100) -> None:
         self.marks = 0
-        self.outbox = Outbox(lambda: None, messages_max=messages_max)
-        request = SubscribeTrades(guid="g", exchange=Exchange.MOEX, code="SBER")
-        self.subscription = Subscription(request, EventFeed(FeedKey(TAPE, Format.SIMPLE)), self.outbox, self.mark)
+        self.outbox = Outbox(self.mark, lambda: None, messages_max=messages_max)
+        loop = asyncio.new_event_loop()
+        rhythm = Rhythm(Windows(loop), Pulse(loop, loop.time))
+        loop.close()
+        feed = EventFeed(FeedKey(TAPE, Format.SIMPLE), rhythm)
+        self.subscription = Subscription("g", feed, self.outbox, None)
 
     def mark(self) -> None:
         self.marks += 1
 
     def live(self, number: int, *, epoch: str = "one", sequence: int | None = None) -> None:
         position = StreamPosition(epoch, number if sequence is None else sequence)
-        self.subscription.deliver_event(position, trade(number), self.write(trade(number)))
+        event = Event(position, trade(number), self.write(trade(number)))
+        self.subscription.deliver_events([event], burst(event.shared))
 
     def begin(self, *numbers: int, reached: StreamPosition) -> None:
         self.subscription.begin([trade(number) for number in numbers], reached, self.write)
@@ -51,14 +59,14 @@ class Desk:
         return b"%d" % record.id
 
     def sent(self) -> list[int]:
-        return [int(message.partition(b",")[0]) for message in self.outbox.take(ALL)]
+        return [int(message.partition(b",")[0]) for message in taken(self.outbox)]
 
 
 def test_events_go_straight_to_the_outbox_and_mark_it() -> None:
     desk = Desk()
     desk.live(1)
     desk.live(2)
-    assert (desk.marks, desk.sent()) == (2, [1, 2])
+    assert (desk.marks, desk.sent()) == (1, [1, 2])
 
 
 def test_while_the_past_is_read_nothing_is_marked_and_everything_counts() -> None:
@@ -115,3 +123,33 @@ def test_a_session_that_is_being_cut_remembers_nothing_more() -> None:
 
 def test_the_tail_names_the_guid() -> None:
     assert Desk().subscription.tail == b',"guid":"g"}'
+
+
+def test_what_must_not_wait_is_hurried_with_each_delivery() -> None:
+    desk = Desk()
+    hurried: list[int] = []
+    desk.subscription = Subscription("g", desk.subscription.feed, desk.outbox, lambda: hurried.append(1))
+    desk.live(1)
+    desk.live(2)
+    assert len(hurried) == 2
+
+
+def test_a_burst_that_the_past_holds_in_part_is_taken_apart() -> None:
+    desk = Desk()
+    desk.subscription.hold()
+    events = [Event(StreamPosition("one", number), trade(number), b"%d" % number) for number in (3, 4, 5, 6)]
+    desk.subscription.deliver_events(events, burst(*(event.shared for event in events)))
+    desk.begin(2, 3, 4, reached=StreamPosition("one", 4))
+    assert desk.sent() == [2, 3, 4, 5, 6]
+
+
+def test_a_state_that_the_past_has_brought_is_not_sent_again() -> None:
+    desk = Desk()
+    desk.subscription.hold()
+    desk.subscription.deliver_state(StreamPosition("one", 4), burst(b"4"))
+    desk.begin(3, reached=StreamPosition("one", 4))
+    for sequence in (3, 4, 5):
+        desk.subscription.deliver_state(StreamPosition("one", sequence), burst(b"%d" % sequence))
+    assert desk.sent() == [3, 5]
+    desk.subscription.deliver_state(StreamPosition("two", 1), burst(b"6"))
+    assert desk.sent() == [6]

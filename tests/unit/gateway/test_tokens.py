@@ -27,6 +27,9 @@ class Clock:
     def wall_ns(self) -> int:
         return self.ns
 
+    def stopwatch_s(self) -> float:
+        return self.ns / 1e9
+
     def advance(self, seconds: float) -> None:
         self.ns += int(seconds * 1_000_000_000)
 

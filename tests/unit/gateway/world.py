@@ -198,8 +198,8 @@ class World:
         assert self.venue.open_topics == ()
         assert self.gateway._tasks == set()
         assert not self.gateway._services.quota._by_login
-        assert not self.gateway._flusher._dirty
-        assert not self.gateway._flusher._urgent
+        assert not self.gateway._pulse._dirty
+        assert not self.gateway._pulse._urgent
 
 
 def run(scenario: Callable[[World], Coroutine[Any, Any, None]], **settings: Any) -> None:

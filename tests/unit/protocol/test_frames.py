@@ -7,10 +7,12 @@ import pytest
 from tapewire.protocol.codes import CloseCode
 from tapewire.protocol.frames import (
     FrameOpcode,
+    UnmaskedFrame,
     close_payload,
     frame_header,
     is_close_code_allowed,
     read_close_payload,
+    split_frames,
 )
 from tapewire.protocol.limits import CLOSE_REASON_BYTES_MAX
 
@@ -66,3 +68,21 @@ def test_half_a_code_and_a_code_that_may_not_be_sent_are_refused(payload: bytes)
 def test_a_reason_that_is_no_utf8_is_told_apart() -> None:
     with pytest.raises(UnicodeDecodeError):
         read_close_payload(b"\x03\xe8\xff")
+
+
+def test_frames_in_one_buffer_are_split_as_they_were_joined() -> None:
+    frames = [
+        UnmaskedFrame(FrameOpcode.TEXT, b"x" * size, fin)
+        for size in (0, 1, 125, 126, 65_535, 65_536)
+        for fin in (True, False)
+    ]
+    buffer = b"".join(
+        frame_header(frame.opcode, len(frame.payload), fin=frame.fin) + frame.payload for frame in frames
+    )
+    assert list(split_frames(buffer)) == frames
+    assert list(split_frames(b"")) == []
+
+
+def test_a_buffer_that_ends_inside_a_frame_is_an_error() -> None:
+    with pytest.raises(ValueError, match="not whole"):
+        list(split_frames(frame_header(FrameOpcode.TEXT, 3) + b"ab"))

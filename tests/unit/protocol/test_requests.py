@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from tapewire.model import Exchange, OrderStatus, Topic, TopicKind
+from tapewire.model import Exchange, Topic, TopicKind
 from tapewire.protocol.errors import BadRequestError
 from tapewire.protocol.reading import read_envelope
 from tapewire.protocol.requests import (
     STREAMS,
     DataRequest,
     InstrumentRequest,
-    Ping,
     SubscribeBars,
     SubscribeBook,
     SubscribeClusters,
@@ -22,14 +21,11 @@ from tapewire.protocol.requests import (
     SubscribeQuotes,
     SubscribeRequest,
     SubscribeTrades,
-    Unsubscribe,
     interval_seconds,
     read_request,
-    request_bytes,
     stream_of,
     topic_of,
     window_ms,
-    with_token,
 )
 from tapewire.protocol.words import Format
 
@@ -168,13 +164,3 @@ def test_a_window_is_that_of_the_request(message_format: Format, asked: int, wid
 def test_streams_of_events_have_no_window() -> None:
     assert window_ms(SubscribeTrades(guid="g", exchange=Exchange.MOEX, code="A")) == 0
     assert window_ms(SubscribeOrders(guid="g", exchange=Exchange.MOEX, portfolio="D1")) == 0
-
-
-def test_a_resubscription_is_the_same_request_with_another_token() -> None:
-    request = SubscribeOrders(
-        guid="g", exchange=Exchange.MOEX, portfolio="D1", order_statuses=(OrderStatus.WORKING,), token="old"
-    )
-    renewed = with_token(request, "new")
-    assert request_bytes(renewed) == request_bytes(request).replace(b'"old"', b'"new"')
-    for other in (Unsubscribe(guid="g", token="old"), Ping(guid="g", token="old")):
-        assert with_token(other, "new").token == "new"
