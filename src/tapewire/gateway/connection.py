@@ -15,13 +15,13 @@ closed     ``disconnected``                         the session is closed, the o
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from tapewire.gateway.limits import Limit
 from tapewire.gateway.outbox import Outbox, OutboxMode
 from tapewire.gateway.pulse import Pulse
 from tapewire.ports import Transport
@@ -30,9 +30,7 @@ from tapewire.protocol.codes import CloseCode
 from tapewire.protocol.frames import FrameOpcode
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX, REQUEST_BACKLOG_BYTES_MAX, UNPROCESSED_MESSAGES_MAX
 
-__all__ = ["Connection", "ConnectionState", "MessageHandler"]
-
-log = logging.getLogger("tapewire.gateway")
+__all__ = ["Connection", "ConnectionState", "End", "MessageHandler"]
 
 #: Messages are handed to the socket in writes of about this size, and only when it has taken the last one.
 WRITE_BYTES = 64 * 1024
@@ -55,8 +53,20 @@ class ConnectionState(Enum):
     CLOSED = "closed"
 
 
+class End(NamedTuple):
+    """How a connection ended, and the limit it was ended for, if there was one."""
+
+    code: int
+    reason: str
+    limit: Limit | None = None
+
+
 class MessageHandler(Protocol):
     """The protocol spoken on a connection."""
+
+    @property
+    def subscriptions(self) -> int:
+        """How many subscriptions are live."""
 
     def receive(self, message: Message) -> None:
         """Take one message."""
@@ -81,6 +91,8 @@ class Connection:
         self.state = ConnectionState.OPENING
         self.outbox = Outbox(partial(pulse.mark, self), self._overflowed, messages_max=messages_max, mode=mode)
         self.peer = ""
+        #: How the connection ends, as soon as that is known.
+        self.end: End | None = None
         self._pulse = pulse
         self._on_closed = on_closed
         self._assembler = Assembler(message_bytes_max=message_bytes_max)
@@ -94,6 +106,7 @@ class Connection:
         self._frames_in_second = 0
         self._second_began = 0.0
         self._is_reading_paused = False
+        self._is_draining = False
         self._handler = handler(self)
 
     # --- FrameListener ----------------------------------------------------------------------------------
@@ -131,7 +144,8 @@ class Connection:
             code = CloseCode.NORMAL if assembled.code == CloseCode.NO_STATUS else assembled.code
             self.close(code)
         elif isinstance(assembled, Failed):
-            self.close(assembled.code, assembled.reason)
+            limit = Limit.MESSAGE_BYTES if assembled.code == CloseCode.TOO_BIG else None
+            self.close(assembled.code, assembled.reason, limit)
 
     def writable(self) -> None:
         """Go on writing."""
@@ -142,6 +156,9 @@ class Connection:
         if self.state is ConnectionState.CLOSED:
             return
         self.state = ConnectionState.CLOSED
+        if self.end is None:
+            # Single frames that are too large are the transport's to refuse.
+            self.end = End(code, reason, Limit.MESSAGE_BYTES if code == CloseCode.TOO_BIG else None)
         self._transport = None
         self._pulse.forget(self)
         self._backlog.clear()
@@ -150,7 +167,29 @@ class Connection:
         self._handler.close()
         self._on_closed(self)
 
-    # --- for sessions -----------------------------------------------------------------------------------
+    # --- for sessions and the gateway -------------------------------------------------------------------
+
+    @property
+    def subscriptions(self) -> int:
+        """How many subscriptions are live."""
+        return self._handler.subscriptions
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing is left to be sent, not even in the transport."""
+        transport = self._transport
+        if transport is None or self.state is not ConnectionState.OPEN:
+            return True
+        return not self.outbox and self.outbox.pasts == 0 and transport.unsent_bytes == 0
+
+    def drain(self) -> None:
+        """Take no more requests; what waits goes on being sent."""
+        if self._transport is None or self.state is not ConnectionState.OPEN:
+            return
+        self._is_draining = True
+        if not self._is_reading_paused:
+            self._is_reading_paused = True
+            self._transport.pause_reading()
 
     def hurry(self) -> None:
         """Have the outbox written at once: it holds what must not wait for a beat."""
@@ -175,10 +214,11 @@ class Connection:
         if self._is_reading_paused:
             self._go_on()
 
-    def close(self, code: int, reason: str = "") -> None:
+    def close(self, code: int, reason: str = "", limit: Limit | None = None) -> None:
         """End the connection with a close frame; what was not handed to the socket is not sent."""
         if self.state is not ConnectionState.OPEN or self._transport is None:
             return
+        self.end = End(int(code), reason, limit)
         self.state = ConnectionState.CLOSING
         self._backlog.clear()
         self._backlog_bytes = 0
@@ -213,7 +253,8 @@ class Connection:
 
     def _pause(self) -> None:
         if self._backlog_bytes > REQUEST_BACKLOG_BYTES_MAX:
-            self.close(CloseCode.POLICY, f"more than {REQUEST_BACKLOG_BYTES_MAX} bytes of requests are waiting")
+            text = f"more than {REQUEST_BACKLOG_BYTES_MAX} bytes of requests are waiting"
+            self.close(CloseCode.POLICY, text, Limit.REQUEST_BACKLOG)
         elif not self._is_reading_paused and self._transport is not None:
             self._is_reading_paused = True
             self._transport.pause_reading()
@@ -239,8 +280,8 @@ class Connection:
             self._second_began, self._frames_in_second = now, 0
         self._frames_in_second += frames
         if self._frames_in_second > FRAMES_PER_SECOND_MAX:
-            log.warning("cut %s: more than %d frames a second", self.peer, FRAMES_PER_SECOND_MAX)
-            self.close(CloseCode.POLICY, f"more than {FRAMES_PER_SECOND_MAX} frames a second")
+            text = f"more than {FRAMES_PER_SECOND_MAX} frames a second"
+            self.close(CloseCode.POLICY, text, Limit.FRAMES_PER_SECOND)
             # It would go on sending while it is waited for.
             self.abort()
         elif self._is_reading_paused:
@@ -250,7 +291,7 @@ class Connection:
 
     def _go_on(self) -> None:
         """Handle what waits, if that is possible now, and read again when nothing does."""
-        if self._is_crowded():
+        if self._is_draining or self._is_crowded():
             return
         self._open_turn()
         self._handle_backlog()
@@ -260,8 +301,7 @@ class Connection:
 
     def _overflowed(self) -> None:
         # A delivery to many sessions is under way: this one ends when the loop comes round.
-        log.warning("cut %s: more unprocessed messages than a session may have", self.peer)
         self._pulse.soon(self._cut)
 
     def _cut(self) -> None:
-        self.close(CloseCode.TRY_AGAIN_LATER, "too many unprocessed messages")
+        self.close(CloseCode.TRY_AGAIN_LATER, "too many unprocessed messages", Limit.UNPROCESSED_MESSAGES)

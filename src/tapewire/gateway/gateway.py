@@ -9,24 +9,39 @@ from typing import Any
 
 from starlette.applications import Starlette
 
+from tapewire.gateway.addresses import AddressQuota
+from tapewire.gateway.bounded_log import BoundedLog
 from tapewire.gateway.command_session import CommandSession
 from tapewire.gateway.connection import Connection
+from tapewire.gateway.counters import Counters
 from tapewire.gateway.http import Throttle, http_application
+from tapewire.gateway.http.admin import admin_routes
 from tapewire.gateway.hub import Hub
+from tapewire.gateway.limits import Limit, Limits
+from tapewire.gateway.metrics import GatewayCollector, metrics_text
+from tapewire.gateway.misuse import Misuse
 from tapewire.gateway.outbox import OutboxMode
+from tapewire.gateway.presence import Presence
 from tapewire.gateway.pulse import Pulse
 from tapewire.gateway.quotas import ConnectionQuota
 from tapewire.gateway.session import DataSession, SessionServices
+from tapewire.gateway.standing import Reception, Standing
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.ports import Clock, FeedSource, FrameListener, HandshakeRefusedError, Query
 from tapewire.protocol.codes import CloseCode
+from tapewire.protocol.tokens import Secret
 
 __all__ = ["Gateway"]
 
 log = logging.getLogger("tapewire.gateway")
 
 #: How long connections may take to say goodbye when the gateway closes.
-DRAIN_S = 0.5
+GOODBYE_S = 0.5
+#: How often a gateway that is going away looks whether its outboxes are empty: no socket tells.
+_DRAIN_LOOK_S = 0.01
+#: When to come back after a handshake too many: somebody else has to leave first.
+_RETRY_AFTER_S = 60
+_PROTOCOLS: dict[str, type[DataSession] | type[CommandSession]] = {"/ws": DataSession, "/cws": CommandSession}
 
 
 class Gateway:
@@ -34,6 +49,10 @@ class Gateway:
 
     Belongs to the running loop. Whoever accepts connections calls :meth:`accept` for each WebSocket handshake
     and gives :attr:`http` its requests.
+
+    Args:
+        throttle: Of HTTP; the documented limit unless another was given.
+        admin_token: Opens ``/admin`` and ``/metrics``, which are not served without one.
     """
 
     def __init__(
@@ -45,20 +64,52 @@ class Gateway:
         *,
         mode: OutboxMode = OutboxMode.CONFLATE,
         throttle: Throttle | None = None,
+        limits: Limits | None = None,
+        admin_token: Secret | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
+        self.limits = limits or Limits()
         self._pulse = Pulse(loop, clock.stopwatch_s)
         self.hub = Hub(source, loop, self._pulse)
-        #: Counts HTTP requests; the documented limit unless another was given.
+        #: Counts HTTP requests.
         self.throttle = throttle or Throttle()
-        self.http: Starlette = http_application(tokens, clock, query, self.throttle)
-        self.connections: set[Connection] = set()
+        self.counters = Counters()
+        self._misuse = Misuse(self.limits.misuse_points, self.limits.misuse_block_s, loop.time)
+        self._addresses = AddressQuota(self.limits.connections_per_address)
+        self._reception = Reception(
+            tokens,
+            ConnectionQuota(self.limits.connections_per_user),
+            self._misuse,
+            self.counters,
+            self.limits,
+            BoundedLog(log, loop.time),
+            loop.time,
+        )
+        self.presence = Presence(self._reception, clock, loop)
         self._mode = mode
         self._tasks: set[asyncio.Task[None]] = set()
-        self._services = SessionServices(self.hub, query, tokens, ConnectionQuota(), self._spawn)
+        self._services = SessionServices(self.hub, query, self._spawn, self.limits)
+        self._sessions_made = 0
         self._is_closing = False
         self._all_gone = asyncio.Event()
         self._all_gone.set()
+        collector = GatewayCollector(
+            self.counters, self.presence, self.hub, self.throttle, self._misuse, loop.time
+        )
+        self.http: Starlette = http_application(
+            tokens,
+            clock,
+            query,
+            self.throttle,
+            counters=self.counters,
+            misuse=self._misuse,
+            routes=admin_routes(self.presence, metrics_text(collector), admin_token) if admin_token else (),
+        )
+
+    @property
+    def connections(self) -> set[Connection]:
+        """All connections that are not gone."""
+        return set(self.presence.connections)
 
     def accept(self, path: str, peer: str) -> FrameListener | None:
         """Return the listener of a new connection, None if nothing is served at ``path``.
@@ -66,46 +117,79 @@ class Gateway:
         Raises:
             HandshakeRefusedError: It is served, but not now.
         """
-        protocols: dict[str, type[DataSession] | type[CommandSession]] = {
-            "/ws": DataSession,
-            "/cws": CommandSession,
-        }
-        protocol = protocols.get(path.partition("?")[0].rstrip("/").lower())
+        path = path.partition("?")[0].rstrip("/").lower()
+        protocol = _PROTOCOLS.get(path)
         if protocol is None:
             return None
         if self._is_closing:
             raise HandshakeRefusedError(503, "ServiceUnavailable", "The server is going away")
+        standing = Standing(self._reception, self._sessions_made + 1, path, peer)
+        if not self._addresses.claim(standing.address):
+            standing.refused(Limit.ADDRESS_CONNECTIONS)
+            text = f"Too many connections of this address: at most {self._addresses.connections_max}"
+            raise HandshakeRefusedError(429, "TooManyRequests", text, retry_after_s=_RETRY_AFTER_S)
+        self._sessions_made += 1
         connection = Connection(
-            lambda owner: protocol(self._services, owner.outbox, owner.hurry, owner.now),
+            lambda owner: protocol(self._services, standing, owner.outbox, owner.hurry, owner.now),
             self._pulse,
-            self._forget,
+            lambda owner: self._forget(owner, standing),
+            messages_max=self.limits.unprocessed_messages,
             mode=self._mode,
         )
-        self.connections.add(connection)
+        self.presence.enter(connection, standing)
         self._all_gone.clear()
         return connection
 
-    async def close(self) -> None:
-        """End all connections with 1001 and release everything; accepts nothing any more."""
-        self._is_closing = True
-        for connection in tuple(self.connections):
-            connection.close(CloseCode.GOING_AWAY, "the server is going away")
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                await self._all_gone.wait()
-        except TimeoutError:
-            log.info("%d connections did not say goodbye", len(self.connections))
-            for connection in tuple(self.connections):
-                connection.abort()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._pulse.close()
-        self.hub.close()
+    async def close(self, drain_s: float = 0.0) -> None:
+        """End all connections with 1001 and release everything; accepts nothing any more.
 
-    def _forget(self, connection: Connection) -> None:
-        self.connections.discard(connection)
-        if not self.connections:
+        What waits to be sent, and answers of HTTP that are being made, have ``drain_s`` seconds; each session is
+        ended when its own is sent. Cancelled, it ends all of them at once.
+        """
+        self._is_closing = True
+        try:
+            if drain_s > 0:
+                await self._drain(drain_s)
+            for connection in self.presence.connections:
+                self._say_goodbye(connection)
+            try:
+                async with asyncio.timeout(GOODBYE_S):
+                    await self._all_gone.wait()
+            except TimeoutError:
+                log.info("%d connections did not say goodbye", len(self.presence.connections))
+        finally:
+            for connection in self.presence.connections:
+                connection.abort()
+            for task in self._tasks:
+                task.cancel()
+            self.presence.close()
+            self._pulse.close()
+            self.hub.close()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _drain(self, drain_s: float) -> None:
+        # What happens from now on is for nobody: queues would never be empty.
+        self.hub.close()
+        for connection in self.presence.connections:
+            connection.drain()
+        waiting = set(self.presence.connections)
+        try:
+            async with asyncio.timeout(drain_s):
+                while waiting or self.counters.http_active:
+                    for connection in [each for each in waiting if each.is_drained]:
+                        waiting.discard(connection)
+                        self._say_goodbye(connection)
+                    await asyncio.sleep(_DRAIN_LOOK_S)
+        except TimeoutError:
+            log.warning("%d sessions have not taken all they should", len(waiting))
+
+    def _say_goodbye(self, connection: Connection) -> None:
+        connection.close(CloseCode.GOING_AWAY, "the server is going away")
+
+    def _forget(self, connection: Connection, standing: Standing) -> None:
+        self._addresses.release(standing.address)
+        self.presence.leave(connection)
+        if not self.presence.connections:
             self._all_gone.set()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -13,23 +13,23 @@ from typing import Any, NamedTuple
 from tapewire.gateway.burst import Burst
 from tapewire.gateway.feeds import EventFeed, FeedKey, StateFeed, encoder
 from tapewire.gateway.hub import Hub
+from tapewire.gateway.limits import Limit, Limits
+from tapewire.gateway.misuse import Offence
 from tapewire.gateway.outbox import Outbox
-from tapewire.gateway.quotas import ConnectionQuota
+from tapewire.gateway.standing import Standing
 from tapewire.gateway.subscription import Subscription
-from tapewire.gateway.tokens import TokenAuthority
 from tapewire.model import Record, StreamPosition, Topic
 from tapewire.ports import Query, UnknownTopicError
 from tapewire.protocol.assembler import Message
-from tapewire.protocol.codes import HANDLED, INVALID_TOKEN, ResultCode
+from tapewire.protocol.codes import HANDLED, ResultCode
 from tapewire.protocol.errors import BadRequestError
 from tapewire.protocol.limits import (
     BARS_HISTORY_MAX,
     GUID_CHARACTERS_MAX,
-    SUBSCRIPTIONS_PER_CONNECTION_MAX,
     UNIX_SECONDS_MAX,
 )
 from tapewire.protocol.messages import SystemMessage
-from tapewire.protocol.reading import Envelope, read_envelope
+from tapewire.protocol.reading import Envelope
 from tapewire.protocol.requests import (
     InstrumentRequest,
     Ping,
@@ -62,10 +62,9 @@ class SessionServices(NamedTuple):
 
     hub: Hub
     query: Query
-    tokens: TokenAuthority
-    quota: ConnectionQuota
     #: Owner of the tasks that read the past of subscriptions.
     spawn: Callable[..., asyncio.Task[None]]
+    limits: Limits = Limits()
     guid_characters_max: int = GUID_CHARACTERS_MAX
 
 
@@ -76,15 +75,20 @@ class DataSession:
     """
 
     def __init__(
-        self, services: SessionServices, outbox: Outbox, hurry: Callable[[], None], now: Callable[[], float]
+        self,
+        services: SessionServices,
+        standing: Standing,
+        outbox: Outbox,
+        hurry: Callable[[], None],
+        now: Callable[[], float],
     ) -> None:
         self._services = services
+        self._standing = standing
         self._outbox = outbox
         self._hurry = hurry
         self._now = now
         self._subscriptions: dict[str, Subscription] = {}
         self._pasts: dict[Subscription, asyncio.Task[None]] = {}
-        self._login: str | None = None
 
     @property
     def subscriptions(self) -> int:
@@ -94,9 +98,7 @@ class DataSession:
     def receive(self, message: Message) -> None:
         """Handle one request and put its answer into the outbox; never raises for what a client sends."""
         try:
-            if not message.is_text:
-                raise BadRequestError("", ResultCode.BAD_REQUEST, "Binary messages are not taken")
-            envelope = read_envelope(message.payload, guid_characters_max=self._services.guid_characters_max)
+            envelope = self._standing.read(message, guid_characters_max=self._services.guid_characters_max)
             self._handle(envelope, message.payload)
         except BadRequestError as refusal:
             self._answer(refusal.guid, refusal.code, refusal.text)
@@ -109,45 +111,32 @@ class DataSession:
         for subscription in self._subscriptions.values():
             self._leave(subscription)
         self._subscriptions.clear()
-        if self._login is not None:
-            self._services.quota.release(self._login)
-            self._login = None
 
     def _handle(self, envelope: Envelope, message: bytes) -> None:
         if envelope.opcode.casefold() == "ping":
             # Asked without a token by some clients; that a connection lives is no secret.
             read_request(envelope, message)
+            self._standing.greet(envelope.guid, envelope.token)
             self._answer(envelope.guid, ResultCode.OK, HANDLED)
             return
-        claims = self._authorise(envelope)
+        claims = self._standing.authorise(envelope.guid, envelope.token)
         request = read_request(envelope, message)
         if isinstance(request, Unsubscribe):
             # Unknown guids are answered alike: terminals cancel the guids of their pings.
             self._cancel(request.guid)
             self._answer(request.guid, ResultCode.OK, HANDLED)
         elif not isinstance(request, Ping):
+            self._standing.check_block(request.guid, claims.sub)
             self._subscribe(request, claims)
-
-    def _authorise(self, envelope: Envelope) -> Claims:
-        claims = self._services.tokens.verify(envelope.token)
-        if claims is None:
-            raise BadRequestError(envelope.guid, ResultCode.UNAUTHORIZED, INVALID_TOKEN)
-        if self._login is None:
-            if not self._services.quota.claim(claims.sub):
-                raise BadRequestError(envelope.guid, ResultCode.TOO_MANY, "Too many connections of this user")
-            self._login = claims.sub
-        return claims
 
     def _subscribe(self, request: SubscribeRequest, claims: Claims) -> None:
         guid = request.guid
         topic = self._resolve(request, claims)
         is_new = guid not in self._subscriptions
-        if is_new and len(self._subscriptions) >= SUBSCRIPTIONS_PER_CONNECTION_MAX:
-            raise BadRequestError(
-                guid,
-                ResultCode.TOO_MANY,
-                f"Too many subscriptions: at most {SUBSCRIPTIONS_PER_CONNECTION_MAX} a connection",
-            )
+        subscriptions_max = self._services.limits.subscriptions_per_connection
+        if is_new and len(self._subscriptions) >= subscriptions_max:
+            text = f"Too many subscriptions: at most {subscriptions_max} a connection"
+            raise self._standing.refusal(guid, Limit.SUBSCRIPTIONS, text)
         depth = request.depth if isinstance(request, SubscribeBook) else 0
         key = FeedKey(topic, request.format, depth, window_ms(request))
         try:
@@ -165,6 +154,7 @@ class DataSession:
         if replaced is not None:
             self._withdraw(replaced)
         self._subscriptions[guid] = subscription
+        self._standing.charge(Offence.SUBSCRIPTION)
         self._answer(guid, ResultCode.OK, HANDLED)
         self._join(subscription, request)
         if replaced is not None:

@@ -5,13 +5,14 @@
     ProtocolError
     ├── MalformedMessageError   what came from the other end cannot be read
     └── BadRequestError         a request that a server answers with a code and lives on
+        └── NotJsonError        it is no JSON at all
 """
 
 from __future__ import annotations
 
 import msgspec
 
-__all__ = ["UNREADABLE", "BadRequestError", "MalformedMessageError", "ProtocolError"]
+__all__ = ["UNREADABLE", "BadRequestError", "MalformedMessageError", "NotJsonError", "ProtocolError"]
 
 #: What reading JSON may raise: bad syntax or type, bytes that are no UTF-8, nesting without end.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -40,3 +41,7 @@ class BadRequestError(ProtocolError):
 
     def __str__(self) -> str:
         return f"{self.code} {self.text}"
+
+
+class NotJsonError(BadRequestError):
+    """A message is no JSON at all: what nobody sends by a slip of a value."""

@@ -17,7 +17,7 @@ import msgspec
 
 from tapewire.model import Word
 from tapewire.protocol.codes import ResultCode
-from tapewire.protocol.errors import UNREADABLE, BadRequestError
+from tapewire.protocol.errors import UNREADABLE, BadRequestError, NotJsonError
 from tapewire.protocol.formats import write_json
 from tapewire.protocol.limits import GUID_CHARACTERS_MAX
 
@@ -86,14 +86,15 @@ def read_envelope(message: bytes, *, guid_characters_max: int = GUID_CHARACTERS_
     """Read what every request has.
 
     Raises:
-        BadRequestError: No JSON object, no usable guid, or no opcode.
+        NotJsonError: No JSON.
+        BadRequestError: No object, no usable guid, or no opcode.
     """
     try:
         raw = _read_raw(message)
     except msgspec.ValidationError:
         raw = _read_texts_only(message)
     except UNREADABLE as error:
-        raise BadRequestError("", ResultCode.BAD_REQUEST, "The message is not valid JSON") from error
+        raise NotJsonError("", ResultCode.BAD_REQUEST, "The message is not valid JSON") from error
     guid = raw.guid
     if not isinstance(guid, str) or not guid:
         raise BadRequestError("", ResultCode.BAD_REQUEST, "The guid is missing or empty")
@@ -116,7 +117,7 @@ def _read_texts_only(message: bytes) -> _RawEnvelope:
     except msgspec.ValidationError as error:
         raise BadRequestError("", ResultCode.BAD_REQUEST, "The message is not a JSON object") from error
     except UNREADABLE as error:
-        raise BadRequestError("", ResultCode.BAD_REQUEST, "The message is not valid JSON") from error
+        raise NotJsonError("", ResultCode.BAD_REQUEST, "The message is not valid JSON") from error
 
 
 def read_fields(request_type: type[T], envelope: Envelope, message: bytes) -> T:

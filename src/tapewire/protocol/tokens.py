@@ -6,6 +6,7 @@ Reading a token's claims here does not check its signature: a client cannot, a s
 from __future__ import annotations
 
 import base64
+import hmac
 from typing import Any
 
 import msgspec
@@ -17,10 +18,40 @@ __all__ = [
     "Claims",
     "RefreshRequest",
     "Scope",
+    "Secret",
     "claims_of",
     "read_access_token",
     "read_refresh_body",
 ]
+
+
+class Secret:
+    """A token that no print, log, format or repr shows."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the token itself, for the one place that needs it."""
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __rich_repr__(self) -> list[Any]:
+        # What pretty printers ask for instead.
+        return ["***"]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._text)
 
 
 class Scope:

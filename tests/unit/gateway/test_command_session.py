@@ -18,7 +18,7 @@ def test_authorising_is_answered_once_and_may_be_repeated() -> None:
             "message": "The connection has been initialized.",
         }
         assert await peer.ask("authorize", "b", token=world.token()) == 200
-        assert world.gateway._services.quota._by_login == {"P1": 1}
+        assert world.gateway._reception.quota._by_login == {"P1": 1}
 
     run(scenario)
 
@@ -29,7 +29,7 @@ def test_a_bad_token_or_none_is_answered_401() -> None:
         alien = forged({"sub": "P1", "exp": START_NS, "iat": 1}, FOREIGN_KEY)
         for token in (alien, "", "x"):
             assert await peer.ask("authorize", "a", token=token) == 401
-        assert not world.gateway._services.quota._by_login
+        assert not world.gateway._reception.quota._by_login
         assert await peer.ask("authorize", "a") == 200
 
     run(scenario)

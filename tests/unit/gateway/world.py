@@ -14,11 +14,20 @@ from typing import Any, Self
 import jwt
 
 from tapewire.gateway.gateway import Gateway
+from tapewire.gateway.limits import Limits
 from tapewire.gateway.outbox import OutboxMode
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
 from tapewire.market.catalogue import catalogue
 from tapewire.ports import Transport
-from tapewire.simulation import LinkConditions, Network, ScriptedVenue, VirtualClock, run_virtual
+from tapewire.protocol.tokens import Secret
+from tapewire.simulation import (
+    LinkConditions,
+    Network,
+    ScriptedVenue,
+    SimulatedHttp,
+    VirtualClock,
+    run_virtual,
+)
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 SBER, GAZP, LKOH = catalogue(3)
@@ -41,6 +50,7 @@ USERS = (
         refresh_token_hashes=(hash_refresh_token(OTHER_REFRESH),),
     ),
 )
+ADMIN_TOKEN = Secret("admin-token-of-the-operator")
 BOOK = "OrderBookGetAndSubscribe"
 QUOTE = "QuotesSubscribe"
 TRADES = "AllTradesGetAndSubscribe"
@@ -162,14 +172,29 @@ class World:
     """Gateway, venue, network, clients. ``async with World() as world``."""
 
     def __init__(
-        self, *, mode: OutboxMode = OutboxMode.CONFLATE, conditions: LinkConditions | None = None, seed: int = 0
+        self,
+        *,
+        mode: OutboxMode = OutboxMode.CONFLATE,
+        conditions: LinkConditions | None = None,
+        seed: int = 0,
+        limits: Limits | None = None,
     ) -> None:
         self.clock = VirtualClock()
         self.venue = ScriptedVenue(catalogue(3), portfolios=("D1", "G1", "D2"), clock=self.clock)
         self.tokens = TokenAuthority(KEY, USERS, self.clock)
-        self.gateway = Gateway(self.venue, self.venue, self.tokens, self.clock, mode=mode)
+        self.gateway = Gateway(
+            self.venue,
+            self.venue,
+            self.tokens,
+            self.clock,
+            mode=mode,
+            limits=limits,
+            admin_token=ADMIN_TOKEN,
+        )
         self.network = Network(seed=seed, conditions=conditions)
         self.network.listen("gateway:80", self.gateway.accept)
+        self.http = SimulatedHttp()
+        self.http.listen("gateway:80", self.gateway.http)
 
     async def __aenter__(self) -> Self:
         return self
@@ -186,9 +211,17 @@ class World:
         assert token is not None
         return token
 
-    async def connect(self, path: str = "/ws", token: str | None = None) -> Peer:
+    async def ask_admin(self, path: str, method: str = "GET", token: str | None = None) -> tuple[int, bytes]:
+        """Ask the operator's interface; return status and body."""
+        shown = ADMIN_TOKEN.reveal() if token is None else token
+        answer = await self.http.request(
+            method, f"http://gateway{path}", headers={"Authorization": f"Bearer {shown}"}, timeout_s=10
+        )
+        return answer.status, answer.body
+
+    async def connect(self, path: str = "/ws", token: str | None = None, host: str = "127.0.0.1") -> Peer:
         peer = Peer(self.token() if token is None else token)
-        await self.network.connector().connect(f"ws://gateway{path}", peer, timeout_s=10)
+        await self.network.connector(host).connect(f"ws://gateway{path}", peer, timeout_s=10)
         return peer
 
     def check_nothing_is_left(self) -> None:
@@ -197,7 +230,9 @@ class World:
         assert self.gateway.hub.topics == 0
         assert self.venue.open_topics == ()
         assert self.gateway._tasks == set()
-        assert not self.gateway._services.quota._by_login
+        assert not self.gateway._reception.quota._by_login
+        assert not self.gateway._addresses._by_address
+        assert self.gateway.presence._timer is None
         assert not self.gateway._pulse._dirty
         assert not self.gateway._pulse._urgent
 

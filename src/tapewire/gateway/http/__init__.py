@@ -4,6 +4,7 @@
 file                  noun
 ====================  ==================================================================================
 ``application``       the ASGI application: who is let in, routes, errors
+``tally``             counts the answers
 ``admission``         who asks, and whether too often
 ``throttle``          requests a second, by caller
 ``endpoint``          one row of the route table and what its handler is given
@@ -16,6 +17,7 @@ file                  noun
 ``answers``           records to bytes, long answers in chunks
 ``openapi``           the route table as an OpenAPI description
 ``refresh``           the token service
+``admin``             sessions and metrics, for the operator
 ====================  ==================================================================================
 """
 

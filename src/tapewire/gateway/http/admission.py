@@ -8,8 +8,10 @@ from typing import NamedTuple
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tapewire.gateway.addresses import address_of
 from tapewire.gateway.http.answers import error_answer
 from tapewire.gateway.http.throttle import Throttle
+from tapewire.gateway.misuse import address_name, login_name
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.protocol.tokens import Claims
 
@@ -23,6 +25,8 @@ class Caller(NamedTuple):
 
     #: What a good token says; None without one.
     claims: Claims | None
+    #: By which the caller is counted: that of the login, or of the address without a good token.
+    name: str
     #: A token was shown, but it is not good.
     is_refused: bool = False
 
@@ -42,10 +46,9 @@ class Admission:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        caller = self._identify(Headers(scope=scope).get("authorization", ""))
         client = scope.get("client")
-        name = f"login {caller.claims.sub}" if caller.claims else f"address {client[0] if client else ''}"
-        if self._throttle.admit(name, asyncio.get_running_loop().time()):
+        caller = self._identify(Headers(scope=scope).get("authorization", ""), client[0] if client else "")
+        if self._throttle.admit(caller.name, asyncio.get_running_loop().time()):
             scope[_CALLER] = caller
             await self._app(scope, receive, send)
             return
@@ -53,12 +56,12 @@ class Admission:
         # A second empties no bucket for good, but it is the shortest time that the header can say.
         await error_answer(429, text, {"Retry-After": "1"})(scope, receive, send)
 
-    def _identify(self, authorization: str) -> Caller:
-        if not authorization:
-            return Caller(None)
+    def _identify(self, authorization: str, host: str) -> Caller:
         scheme, _, token = authorization.partition(" ")
         claims = self._tokens.verify(token.strip()) if scheme.casefold() == "bearer" else None
-        return Caller(claims, is_refused=claims is None)
+        if claims is None:
+            return Caller(None, address_name(address_of(host)), is_refused=bool(authorization))
+        return Caller(claims, login_name(claims.sub))
 
 
 def caller_of(scope: Scope) -> Caller:

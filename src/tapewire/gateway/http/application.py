@@ -2,14 +2,16 @@
 
 ::
 
-    CORS → admission (who, how often) → route (any letter case) → access → parameters → handler
+    tally → CORS → admission (who, how often) → route (any letter case) → access → parameters → handler
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,13 +21,17 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from tapewire.gateway.http.admission import Admission, caller_of
+from tapewire.gateway.counters import Counters
+from tapewire.gateway.http.admission import Admission, Caller, caller_of
 from tapewire.gateway.http.answers import error_answer, value_answer
 from tapewire.gateway.http.endpoint import Call, Endpoint, authorise
 from tapewire.gateway.http.market import MARKET_ENDPOINTS
 from tapewire.gateway.http.openapi import describe
 from tapewire.gateway.http.refresh import refresh_handler
+from tapewire.gateway.http.tally import Tally
 from tapewire.gateway.http.throttle import Throttle
+from tapewire.gateway.limits import Limit
+from tapewire.gateway.misuse import Misuse
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.ports import ArchiveError, Clock, Query, UnknownTopicError
 from tapewire.protocol.errors import BadRequestError
@@ -50,10 +56,25 @@ class _AnyCaseRoute(Route):
 
 
 def http_application(
-    tokens: TokenAuthority, clock: Clock, query: Query, throttle: Throttle | None = None
+    tokens: TokenAuthority,
+    clock: Clock,
+    query: Query,
+    throttle: Throttle | None = None,
+    *,
+    counters: Counters | None = None,
+    misuse: Misuse | None = None,
+    routes: Sequence[Route] = (),
 ) -> Starlette:
-    """Return the ASGI application of the gateway; without a ``throttle`` it has one with the documented limit."""
+    """Return the ASGI application of the gateway.
+
+    Args:
+        throttle: Else one with the documented limit.
+        counters: What is to count answers and refusals.
+        misuse: Who is blocked; None: nobody.
+        routes: What is served beside the market.
+    """
     description = describe(MARKET_ENDPOINTS)
+    counters = counters or Counters()
 
     async def openapi(request: Request) -> Response:
         return value_answer(description)
@@ -62,9 +83,11 @@ def http_application(
         routes=[
             _AnyCaseRoute("/refresh", refresh_handler(tokens), "POST"),
             _AnyCaseRoute("/openapi.json", openapi, "GET"),
-            *(_route(endpoint, query, clock) for endpoint in MARKET_ENDPOINTS),
+            *(_route(endpoint, query, clock, _BlockCheck(misuse, counters)) for endpoint in MARKET_ENDPOINTS),
+            *routes,
         ],
         middleware=[
+            Middleware(Tally, counters=counters),
             # Browsers may call from any page: nothing here depends on cookies.
             Middleware(
                 CORSMiddleware,
@@ -81,9 +104,26 @@ def http_application(
     return app
 
 
-def _route(endpoint: Endpoint, query: Query, clock: Clock) -> Route:
+class _BlockCheck:
+    """Refuses the market to whoever is blocked for misuse; tokens can still be had."""
+
+    def __init__(self, misuse: Misuse | None, counters: Counters) -> None:
+        self._misuse = misuse
+        self._counters = counters
+
+    def __call__(self, caller: Caller) -> None:
+        left_s = self._misuse.blocked_for_s(caller.name) if self._misuse is not None else 0
+        if left_s > 0:
+            self._counters.refusals[Limit.MISUSE] += 1
+            seconds = math.ceil(left_s)
+            text = f"Too many points for misuse: blocked for {seconds} s more"
+            raise HTTPException(429, text, {"Retry-After": str(seconds)})
+
+
+def _route(endpoint: Endpoint, query: Query, clock: Clock, check: Callable[[Caller], None]) -> Route:
     async def answer(request: Request) -> Response:
         caller = caller_of(request.scope)
+        check(caller)
         authorise(endpoint, caller)
         call = Call(query, clock.wall_ns() // 1_000_000_000, is_delayed=caller.claims is None)
         response = await _handle(endpoint, call, request)
