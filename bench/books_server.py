@@ -18,6 +18,7 @@ from tapewire.adapters.clock import SystemClock
 from tapewire.adapters.collector import relax_collector
 from tapewire.adapters.http_server import HttpServer, open_listener
 from tapewire.gateway.gateway import Gateway
+from tapewire.gateway.limits import Limits
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
 from tapewire.market.catalogue import catalogue
 from tapewire.model import Book, BookLevel, Instrument
@@ -107,7 +108,8 @@ async def _serve(asked: Books) -> None:
     for topic in topics:
         venue.set_state(topic, book(STILL_BID))
     users = authority(2)
-    gateway = Gateway(venue, venue, users, clock)
+    # Idle sessions are measured as they stand.
+    gateway = Gateway(venue, venue, users, clock, limits=Limits(authorise_within_s=None))
     listener = open_listener("127.0.0.1", 0)
     server = HttpServer(gateway.http, gateway.accept, listener)
     await server.start()

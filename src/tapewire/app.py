@@ -15,11 +15,13 @@ import msgspec
 from tapewire.adapters.clock import SystemClock
 from tapewire.adapters.collector import relax_collector
 from tapewire.adapters.data_folder import VERSION, DataFolder, DataFolderError, Identity
-from tapewire.adapters.http_server import HttpServer, ListenError, open_listener
+from tapewire.adapters.http_server import ANSWER_GRACE_S, HttpServer, ListenError, open_listener
+from tapewire.adapters.log_format import LogFormat, masked, write_logs
 from tapewire.adapters.running_systems import RunningSystem, announced
 from tapewire.adapters.sqlite_archive import SqliteArchive
 from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.http import Throttle
+from tapewire.gateway.limits import Limits
 from tapewire.gateway.outbox import OutboxMode
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
 from tapewire.market.catalogue import catalogue
@@ -27,11 +29,26 @@ from tapewire.market.market import Market
 from tapewire.market.trading_hours import AROUND_THE_CLOCK, SessionName, TradingHours
 from tapewire.ports import ArchiveError
 from tapewire.protocol.limits import HTTP_REQUESTS_PER_SECOND_MAX
+from tapewire.protocol.tokens import Secret
 from tapewire.venues.embedded import EmbeddedVenue
 
-__all__ = ["DEFAULT_PORT", "Settings", "StartError", "System"]
+__all__ = [
+    "DEFAULT_PORT",
+    "DRAIN_S",
+    "Limits",
+    "LogFormat",
+    "Settings",
+    "StartError",
+    "System",
+    "write_logs",
+]
 
 DEFAULT_PORT = 8700
+_ADMIN_TOKEN_VARIABLE = "TAPEWIRE_ADMIN_TOKEN"  # noqa: S105  (a name, not a secret)
+#: A shorter one could be guessed.
+ADMIN_TOKEN_CHARACTERS_MIN = 16
+#: A healthy reader takes what waits in milliseconds; whoever has not by then has stopped reading.
+DRAIN_S = 5.0
 _PORTFOLIOS = ("D70001", "G70001", "7500T01")
 
 
@@ -61,6 +78,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     is_strict: bool = False
     #: HTTP requests of one user, or of one address without a token; None: any number.
     http_requests_per_second: int | None = HTTP_REQUESTS_PER_SECOND_MAX
+    #: What sessions may have and do.
+    limits: Limits = Limits()
+    #: Opens ``/admin`` and ``/metrics``; else ``TAPEWIRE_ADMIN_TOKEN``, else a new one for each start.
+    admin_token: Secret | None = None
+    #: How long sessions and HTTP may go on taking what is theirs when the system ends; 0: not at all.
+    drain_s: float = DRAIN_S
     #: Nothing else of weight runs in this process, so its garbage collector may be set for the system.
     owns_process: bool = False
 
@@ -77,6 +100,7 @@ class System:
         self._cleanup = AsyncExitStack()
         self._url = ""
         self._refresh_token = ""
+        self._admin_token = Secret("")
         self._trading: asyncio.Task[None] | None = None
         self._server: HttpServer | None = None
         self._venue: EmbeddedVenue | None = None
@@ -96,6 +120,11 @@ class System:
     def refresh_token(self) -> str:
         """The refresh token of the demo user."""
         return self._refresh_token
+
+    @property
+    def admin_token(self) -> Secret:
+        """What opens ``/admin`` and ``/metrics``."""
+        return self._admin_token
 
     def ready_line(self) -> dict[str, Any]:
         """Return what a program needs to use the system."""
@@ -140,6 +169,8 @@ class System:
         market = self._market()
         identity = self._identity()
         self._refresh_token = identity.refresh_token
+        self._admin_token = self._chosen_admin_token()
+        self._cleanup.enter_context(masked(self._refresh_token, self._admin_token.reveal()))
         listener = open_listener(settings.host, settings.port)
         self._cleanup.callback(listener.close)
         host, port = listener.getsockname()[:2]
@@ -160,14 +191,17 @@ class System:
             clock,
             mode=OutboxMode.STRICT if settings.is_strict else OutboxMode.CONFLATE,
             throttle=throttle,
+            limits=settings.limits,
+            admin_token=self._admin_token,
         )
-        server = self._server = HttpServer(gateway.http, gateway.accept, listener)
+        turned_away = gateway.counters.handshakes_refused
+        server = self._server = HttpServer(gateway.http, gateway.accept, listener, turned_away)
         await server.start()
-        self._cleanup.push_async_callback(server.stop)
-        self._cleanup.push_async_callback(gateway.close)
+        self._cleanup.push_async_callback(self._stop_serving, gateway, server)
         self._trading = asyncio.create_task(venue.run(), name="embedded venue")
         self._cleanup.push_async_callback(self._stop_trading)
-        self._cleanup.enter_context(announced(RunningSystem(os.getpid(), self._url, self._refresh_token)))
+        here = RunningSystem(os.getpid(), self._url, self._refresh_token, self._admin_token.reveal())
+        self._cleanup.enter_context(announced(here))
         if settings.owns_process:
             relax_collector()
 
@@ -202,6 +236,23 @@ class System:
             raise DataFolderError(str(error)) from error
         self._cleanup.callback(archive.close)
         return archive
+
+    def _chosen_admin_token(self) -> Secret:
+        token = self.settings.admin_token or Secret(os.environ.get(_ADMIN_TOKEN_VARIABLE, ""))
+        if not token:
+            return Secret(secrets.token_urlsafe(32))
+        if len(token.reveal()) < ADMIN_TOKEN_CHARACTERS_MIN:
+            raise StartError(f"an admin token has at least {ADMIN_TOKEN_CHARACTERS_MIN} characters")
+        return token
+
+    async def _stop_serving(self, gateway: Gateway, server: HttpServer) -> None:
+        """Let sessions and HTTP take what is theirs; cancelled (asked to stop once more), end at once."""
+        grace_s = 0.0
+        try:
+            await gateway.close(self.settings.drain_s)
+            grace_s = ANSWER_GRACE_S
+        finally:
+            await server.stop(grace_s)
 
     async def _stop_trading(self) -> None:
         assert self._trading is not None

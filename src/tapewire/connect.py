@@ -10,17 +10,20 @@ from contextlib import asynccontextmanager
 
 from tapewire.adapters.http_client import AiohttpClient
 from tapewire.adapters.picows_client import PicowsConnector
-from tapewire.adapters.running_systems import running_systems
+from tapewire.adapters.running_systems import RunningSystem, running_systems
+from tapewire.client.admin import Admin
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.errors import ConfigurationError
 from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
+from tapewire.protocol.tokens import Secret
 
-__all__ = ["connect", "fetch_token", "find_broker"]
+__all__ = ["admin", "connect", "fetch_token", "find_admin", "find_broker"]
 
 URL_VARIABLE = "TAPEWIRE_URL"
 TOKEN_VARIABLE = "TAPEWIRE_REFRESH_TOKEN"  # noqa: S105  (a name, not a secret)
+ADMIN_TOKEN_VARIABLE = "TAPEWIRE_ADMIN_TOKEN"  # noqa: S105
 
 
 @asynccontextmanager
@@ -85,26 +88,30 @@ def find_broker(
 
 def _local(endpoints: Endpoints | None, refresh_token: str | None) -> tuple[Endpoints, str]:
     """Complete what was given with what the systems on this machine say."""
-    systems = [(Endpoints.from_base(system.url), system.refresh_token) for system in running_systems()]
+    how = f"refresh token for {{}}: pass refresh_token or set {TOKEN_VARIABLE}"
+    system = _running_system(endpoints, how)
+    return Endpoints.from_base(system.url), refresh_token or system.refresh_token
+
+
+def _running_system(endpoints: Endpoints | None, what_is_missing: str) -> RunningSystem:
+    """Return the system of this machine that is meant; ``what_is_missing`` has a place for its address."""
+    systems = running_systems()
     if endpoints is not None:
         wanted = _loopback(endpoints)
-        systems_there = [system for system in systems if _loopback(system[0]) == wanted]
+        systems_there = [each for each in systems if _loopback(Endpoints.from_base(each.url)) == wanted]
         if not systems_there:
-            known = ", ".join(found.http for found, _ in systems)
+            known = ", ".join(each.url for each in systems)
             hint = f" ({known} runs on this machine)" if known else ""
-            raise ConfigurationError(
-                f"no refresh token for {endpoints.http}: pass refresh_token or set {TOKEN_VARIABLE}{hint}"
-            )
+            raise ConfigurationError(f"no {what_is_missing.format(endpoints.http)}{hint}")
         systems = systems_there
     if not systems:
         raise ConfigurationError(
             f"no broker: pass url, set {URL_VARIABLE}, or start a local system with `tapewire up`"
         )
     if len(systems) > 1:
-        names = ", ".join(found.http for found, _ in systems)
+        names = ", ".join(each.url for each in systems)
         raise ConfigurationError(f"several systems run on this machine ({names}): set {URL_VARIABLE}")
-    found, token = systems[0]
-    return found, refresh_token or token
+    return systems[0]
 
 
 def _loopback(endpoints: Endpoints) -> str:
@@ -132,4 +139,40 @@ async def fetch_token(
         return await tokens.renew()
     finally:
         await tokens.close()
+        await http.close()
+
+
+def find_admin(url: str | None = None, *, admin_token: str | None = None) -> tuple[str, Secret]:
+    """Return the address of the system that :func:`admin` would ask, and its admin token.
+
+    Raises:
+        ConfigurationError: It is not clear where the system is, or as whom to ask.
+    """
+    url = url or os.environ.get(URL_VARIABLE) or None
+    token = admin_token or os.environ.get(ADMIN_TOKEN_VARIABLE) or None
+    try:
+        endpoints = Endpoints.from_base(url) if url is not None else None
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    if endpoints is not None and token is not None:
+        return endpoints.http, Secret(token)
+    system = _running_system(endpoints, f"admin token for {{}}: pass --admin-token or set {ADMIN_TOKEN_VARIABLE}")
+    return endpoints.http if endpoints is not None else system.url, Secret(token or system.admin_token)
+
+
+@asynccontextmanager
+async def admin(url: str | None = None, *, admin_token: str | None = None) -> AsyncIterator[Admin]:
+    """Ask a trading system as its operator for the length of a block.
+
+    Where, and with which token, comes from the arguments, else from ``TAPEWIRE_URL`` and
+    ``TAPEWIRE_ADMIN_TOKEN``, else from the trading system that runs on this machine.
+
+    Raises:
+        ConfigurationError: It is not clear where the system is, or as whom to ask.
+    """
+    where, token = find_admin(url, admin_token=admin_token)
+    http = AiohttpClient()
+    try:
+        yield Admin(where, token, http)
+    finally:
         await http.close()

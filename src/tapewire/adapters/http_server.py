@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -68,14 +69,24 @@ class _Server(uvicorn.Server):
 
 
 class HttpServer:
-    """Serves an ASGI application and WebSocket connections on one socket."""
+    """Serves an ASGI application and WebSocket connections on one socket.
 
-    def __init__(self, application: Any, accept: Acceptor, listener: socket.socket) -> None:
+    ``turned_away`` counts peers that were refused before they had asked for anything (``one_port_protocol``).
+    """
+
+    def __init__(
+        self,
+        application: Any,
+        accept: Acceptor,
+        listener: socket.socket,
+        turned_away: Counter[str] | None = None,
+    ) -> None:
         self._listener = listener
+        turned_away = turned_away if turned_away is not None else Counter()
         self._server = _Server(
             uvicorn.Config(
                 application,
-                http=one_port_protocol(accept),
+                http=one_port_protocol(accept, turned_away),
                 ws=NoWebSocket,
                 lifespan="off",
                 log_config=None,
@@ -105,12 +116,13 @@ class HttpServer:
         if not self._server.should_exit:
             raise RuntimeError("the HTTP server has ended")
 
-    async def stop(self) -> None:
+    async def stop(self, grace_s: float = ANSWER_GRACE_S) -> None:
         """Accept nothing more, finish HTTP requests that have come whole within a bound, close the socket."""
+        assert grace_s <= ANSWER_GRACE_S
         self._server.should_exit = True
         if self._serving is not None:
             # uvicorn ends every connection by its ``shutdown``: those that owe us the rest of a request at once.
-            await asyncio.wait({self._serving}, timeout=ANSWER_GRACE_S)
+            await asyncio.wait({self._serving}, timeout=grace_s)
             # A peer that does not read its answer counts as gone: uvicorn would cancel the answer and log a
             # traceback of it.
             for connection in tuple(self._server.server_state.connections):

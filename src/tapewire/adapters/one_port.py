@@ -15,6 +15,7 @@ import base64
 import binascii
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any, NamedTuple, cast
@@ -90,6 +91,8 @@ class OnePortProtocol(HttpToolsProtocol):
 
     # Class attributes, because the constructor belongs to uvicorn.
     accept: Acceptor
+    #: Peers that were turned away, by the status of the answer; ``none`` for those that took too long.
+    turned_away: Counter[str]
     _deadline: asyncio.TimerHandle | None = None
     #: The request that is being answered; ``cycle`` is the one that came last.
     _active: RequestResponseCycle | None = None
@@ -198,6 +201,7 @@ class OnePortProtocol(HttpToolsProtocol):
     def _refuse(self, refusal: _Refusal) -> None:
         """Read nothing more; answer, unless the answer would land inside another one; end the connection."""
         self._is_refused = True
+        self.turned_away[str(refusal.status.value)] += 1
         active = self._active
         if active is not None and self._is_answering():
             is_in_body = self._is_in_request and not self._is_in_head
@@ -244,12 +248,17 @@ class OnePortProtocol(HttpToolsProtocol):
         if not is_owing or self._is_answering():
             self._set_deadline(None)
         elif self._deadline is None:
-            self._set_deadline(HEAD_DEADLINE_S)
+            self._set_deadline(HEAD_DEADLINE_S, self._be_late)
 
-    def _set_deadline(self, delay_s: float | None) -> None:
+    def _be_late(self) -> None:
+        self.turned_away["none"] += 1
+        self.transport.abort()
+
+    def _set_deadline(self, delay_s: float | None, late: Callable[[], None] | None = None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = self.loop.call_later(delay_s, self.transport.abort) if delay_s is not None else None
+        late = late or self.transport.abort
+        self._deadline = self.loop.call_later(delay_s, late) if delay_s is not None else None
 
     # --- upgrades ---------------------------------------------------------------------------------------------
 
@@ -291,9 +300,13 @@ class OnePortProtocol(HttpToolsProtocol):
         _feed(protocol, handshake + frames, self.transport)
 
 
-def one_port_protocol(accept: Acceptor) -> type[OnePortProtocol]:
-    """Return the uvicorn protocol class that gives WebSocket handshakes to ``accept``."""
-    return type("OnePortProtocol", (OnePortProtocol,), {"accept": staticmethod(accept)})
+def one_port_protocol(accept: Acceptor, turned_away: Counter[str]) -> type[OnePortProtocol]:
+    """Return the uvicorn protocol class that gives WebSocket handshakes to ``accept``.
+
+    ``turned_away`` counts peers by the status they were answered with; ``none``: without an answer, too late.
+    """
+    attributes = {"accept": staticmethod(accept), "turned_away": turned_away}
+    return type("OnePortProtocol", (OnePortProtocol,), attributes)
 
 
 def _refusal(refused: HandshakeRefusedError) -> _Refusal:

@@ -28,13 +28,15 @@ class RunningSystem(msgspec.Struct, frozen=True):
     #: Base of its addresses: ``http://host:port``.
     url: str
     refresh_token: str
+    #: What the operator's interface wants to see.
+    admin_token: str = ""
 
     def __repr__(self) -> str:
         return f"RunningSystem(pid={self.pid}, url={self.url!r}, ***)"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         # What pretty printers ask for instead.
-        return [("pid", self.pid), ("url", self.url), ("refresh_token", "***")]
+        return [("pid", self.pid), ("url", self.url), ("refresh_token", "***"), ("admin_token", "***")]
 
 
 def _can_lock() -> bool:

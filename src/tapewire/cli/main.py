@@ -21,7 +21,8 @@ except ImportError:  # the command is installed with the SDK, its libraries with
 
 from tapewire.cli.streams import StreamName, StreamOptions
 from tapewire.client.endpoints import PRODUCTION, TEST, Endpoints
-from tapewire.connect import TOKEN_VARIABLE, URL_VARIABLE, connect
+from tapewire.connect import ADMIN_TOKEN_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, connect
+from tapewire.protocol.tokens import Secret
 from tapewire.protocol.words import Format
 
 __all__ = ["main"]
@@ -98,6 +99,62 @@ Strict = Annotated[
     bool, typer.Option("--strict", help="Count every message toward the cut at 5,000; states are not conflated.")
 ]
 DEFAULT_PORT = 8700
+_LIMITS, _OPERATION = "Limits", "Operation"
+MisusePoints = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        min=1, help="Misuse points of an hour that block a login. Default: no score.", rich_help_panel=_LIMITS
+    ),
+]
+MisuseBlock = Annotated[
+    float, typer.Option("--misuse-block-seconds", min=1, help="How long.", rich_help_panel=_LIMITS)
+]
+AddressConnections = Annotated[
+    int,
+    typer.Option(
+        "--connections-per-address", min=0, help="WebSockets of one address; 0: any.", rich_help_panel=_LIMITS
+    ),
+]
+AuthoriseWithin = Annotated[
+    float,
+    typer.Option(
+        "--authorise-seconds",
+        min=0,
+        help="When a connection without a good token is ended; 0: never.",
+        rich_help_panel=_LIMITS,
+    ),
+]
+
+
+class LogFormatName(Enum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(Enum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+LogFormat = Annotated[
+    LogFormatName, typer.Option(help="Of the log, on standard error.", rich_help_panel=_OPERATION)
+]
+Level = Annotated[
+    LogLevel, typer.Option("--log-level", help="The least that is logged.", rich_help_panel=_OPERATION)
+]
+DrainSeconds = Annotated[
+    float,
+    typer.Option(min=0, help="How long readers may take what is theirs at the end.", rich_help_panel=_OPERATION),
+]
+AdminToken = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        help=f"Opens /admin and /metrics. Better ${ADMIN_TOKEN_VARIABLE}. Default: a new one.",
+        rich_help_panel=_OPERATION,
+    ),
+]
 
 
 @app.command()
@@ -111,6 +168,14 @@ def up(
     speed: Speed = 1.0,
     exchange_hours: Hours = False,
     strict: Strict = False,
+    misuse_points: MisusePoints = None,
+    misuse_block: MisuseBlock = 7_200,
+    address_connections: AddressConnections = 1_000,
+    authorise_within: AuthoriseWithin = 60,
+    log_format: LogFormat = LogFormatName.TEXT,
+    log_level: Level = LogLevel.WARNING,
+    drain_seconds: DrainSeconds = 5,
+    admin_token: AdminToken = None,
 ) -> None:
     """Run a trading system on this machine. The first line says where it is, as JSON."""
 
@@ -128,6 +193,10 @@ def up(
         speed=speed,
         exchange_hours=exchange_hours,
         is_strict=strict,
+        drain_s=drain_seconds,
+        admin_token=Secret(admin_token) if admin_token else None,
+        limits=_limits(misuse_points, misuse_block, address_connections, authorise_within),
+        logs=(log_format.value, log_level.value),
     )
 
 
@@ -142,6 +211,14 @@ def run(
     speed: Speed = 1.0,
     exchange_hours: Hours = False,
     strict: Strict = False,
+    misuse_points: MisusePoints = None,
+    misuse_block: MisuseBlock = 7_200,
+    address_connections: AddressConnections = 1_000,
+    authorise_within: AuthoriseWithin = 60,
+    log_format: LogFormat = LogFormatName.TEXT,
+    log_level: Level = LogLevel.WARNING,
+    drain_seconds: DrainSeconds = 5,
+    admin_token: AdminToken = None,
 ) -> None:
     """Run a trading system and watch a few instruments of it through the client."""
 
@@ -161,6 +238,10 @@ def run(
         speed=speed,
         exchange_hours=exchange_hours,
         is_strict=strict,
+        drain_s=drain_seconds,
+        admin_token=Secret(admin_token) if admin_token else None,
+        limits=_limits(misuse_points, misuse_block, address_connections, authorise_within),
+        logs=(log_format.value, log_level.value),
     )
 
 
@@ -211,21 +292,61 @@ def token(url: Url = None, contour: Contour = None, refresh_token: RefreshToken 
     run_program(until_stopped(main()))
 
 
+@app.command()
+def sessions(
+    url: Url = None,
+    admin_token: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help=f"Admin token. Better ${ADMIN_TOKEN_VARIABLE}: options are seen by other users."),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every second.")] = False,
+    end: Annotated[Optional[str], typer.Option(metavar="ID", help="End this session.")] = None,  # noqa: UP045
+) -> None:
+    """Show who is connected to a system: tables on a terminal, one JSON object a line in a pipe."""
+    from tapewire.cli.sessions import show_sessions
+    from tapewire.connect import admin
+
+    async def main() -> None:
+        async with admin(url, admin_token=admin_token) as operator:
+            if end is not None:
+                await operator.end(end)
+            else:
+                await show_sessions(operator, is_watching=watch)
+
+    run_program(until_stopped(main()))
+
+
+def _limits(
+    misuse_points: int | None, misuse_block: float, address_connections: int, authorise_within: float
+) -> dict[str, Any]:
+    """Return the limits that have options; on the command line 0 is none."""
+    return {
+        "misuse_points": misuse_points,
+        "misuse_block_s": misuse_block,
+        "connections_per_address": address_connections or None,
+        "authorise_within_s": authorise_within or None,
+    }
+
+
 def _endpoints(url: str | None, contour: ContourName | None) -> Endpoints | None:
     if url is not None and contour is not None:
         fail("--url and --contour say two places: give one", 2)
     return _CONTOURS[contour] if contour is not None else None
 
 
-def _run_system(serve: Callable[..., Awaitable[None]], **settings: Any) -> None:
+def _run_system(
+    serve: Callable[..., Awaitable[None]], *, limits: dict[str, Any], logs: tuple[str, str], **settings: Any
+) -> None:
     """Run a system with the fields of its ``Settings`` until it is asked to stop."""
     try:
-        from tapewire.app import Settings, StartError, System
+        from tapewire.app import Limits, LogFormat, Settings, StartError, System, write_logs
     except ImportError as error:
         fail(f"the trading system needs an extra: pip install 'tapewire[server]' ({error.name} is missing)")
 
+    write_logs(LogFormat(logs[0]), logs[1])
+
     async def main() -> None:
-        async with System(Settings(**settings, owns_process=True)) as system:
+        async with System(Settings(limits=Limits(**limits), owns_process=True, **settings)) as system:
             print(json.dumps(system.ready_line()), flush=True)
             await serve(system)
 

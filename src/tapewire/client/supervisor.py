@@ -33,7 +33,7 @@ from tapewire.ports import ConnectError, Connector
 from tapewire.protocol.codes import CloseCode, ResultCode
 from tapewire.protocol.limits import SUBSCRIPTIONS_PER_CONNECTION_MAX
 from tapewire.protocol.messages import SystemMessage
-from tapewire.protocol.requests import Unsubscribe, request_bytes
+from tapewire.protocol.requests import Ping, Unsubscribe, request_bytes
 
 __all__ = ["Supervisor"]
 
@@ -81,6 +81,7 @@ class Supervisor:
         except ConnectError as error:
             raise errors.ConnectError(self._url, error.reason) from error
         self._connection = connection
+        self._greet(connection)
 
     async def close(self) -> None:
         """End all streams and the connection; returns when nothing of it is left.
@@ -111,7 +112,7 @@ class Supervisor:
         """Ask the broker for a stream and wait for its answer; a token that has run out is renewed once."""
         if len(self._wanted) >= SUBSCRIPTIONS_PER_CONNECTION_MAX:
             raise LimitError("subscriptions a connection", len(self._wanted) + 1, SUBSCRIPTIONS_PER_CONNECTION_MAX)
-        guid = f"{self._random.getrandbits(128):032x}"
+        guid = self._new_guid()
         self._wanted[subscription] = guid
         subscription.moved(SubscriptionState.PENDING)
         tokens_fetched = self._tokens.fetched
@@ -150,6 +151,18 @@ class Supervisor:
         connection.send(request_bytes(Unsubscribe(guid=guid, token=self._tokens.newest)))
 
     # --- inside -----------------------------------------------------------------------------------------
+
+    def _greet(self, connection: Connection) -> None:
+        """Say whose the connection is before anything is asked for: servers end those that never say it.
+
+        Its answer is of no interest: a token that is not good is told with the first request.
+        """
+        guid = self._new_guid()
+        connection.session.ignore_answer(guid)
+        connection.send(request_bytes(Ping(guid=guid, token=self._tokens.newest, confirm=True)))
+
+    def _new_guid(self) -> str:
+        return f"{self._random.getrandbits(128):032x}"
 
     async def _ask(self, subscription: Subscription[Any], guid: str) -> SystemMessage:
         self._check_wanted(subscription)

@@ -88,6 +88,11 @@ class Peer:
         self.frames.append((opcode, payload))
         if opcode == TEXT:
             request = json.loads(payload)
+            if request["opcode"] == "ping":
+                self._broker.pings.append(request)
+                self.transport.send(accept_all(request))
+                self._broker.changed.set()
+                return
             self._broker.requests.append(request)
             reply = accept_all if request["opcode"] == "unsubscribe" else self._broker.reply
             self.transport.send(reply(request))
@@ -108,6 +113,8 @@ class FakeBroker:
 
     def __init__(self, network: Network) -> None:
         self.requests: list[Request] = []
+        #: The client sends one when its connection opens.
+        self.pings: list[Request] = []
         self.reply: Reply = accept_all
         self.answers_close = True
         self.peers: list[Peer] = []

@@ -715,3 +715,16 @@ def test_requests_and_subscriptions_show_no_token() -> None:
             assert SECRET not in repr(trades) + repr(trades.request) + repr(vars(trades))
 
     run(scenario)
+
+
+def test_the_connection_says_whose_it_is_before_anything_is_asked_for() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.broker.until(lambda: stage.broker.pings)
+        [ping] = stage.broker.pings
+        assert (ping["opcode"], ping["token"], ping["confirm"]) == ("ping", access_token(1), True)
+        assert len(ping["guid"]) == 32
+        await settle()
+        assert (stage.client.received, stage.client.unclaimed) == (1, 0)
+        assert stage.broker.requests == []
+
+    run(scenario)
