@@ -521,3 +521,129 @@ def test_help_and_wrong_options_are_no_tracebacks(at_desk: Desks) -> None:
         assert "Traceback" not in wrong.err
 
     at_desk(scenario)
+
+
+# --- operation ------------------------------------------------------------------------------------------
+
+
+def test_sessions_shows_who_is_connected_and_ends_one(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        system = await desk.system()
+        watcher = await desk.start("watch", "trades:SBER")
+        assert await watcher.line()
+        shown = await desk.run("sessions")
+        assert (shown.status, shown.err) == (0, "")
+        [session] = shown.records
+        assert (session["state"], session["path"], session["login"]) == ("open", "/ws", "P070001")
+        assert (session["subscriptions"], session["messages"] > 0) == (1, True)
+        ended = await desk.run("sessions", "--end", session["id"], "--url", system.ready["http"])
+        assert (ended.status, ended.lines, ended.err) == (0, [], "")
+        watched = await watcher.end()
+        assert watched.err == "tapewire: the connection was lost (1008: ended by the operator)\n"
+        [session] = (await desk.run("sessions")).records
+        assert (session["state"], session["code"], session["reason"]) == ("ended", 1008, "ended by the operator")
+        refused = await desk.run("sessions", TAPEWIRE_ADMIN_TOKEN=WRONG_TOKEN)
+        assert one_line(refused, 1) == f"{system.ready['http']} does not take this admin token"
+        assert WRONG_TOKEN not in refused.err
+
+    at_desk(scenario)
+
+
+def test_the_admin_token_is_the_operators_choice_and_is_never_shown(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        token = "chosen-by-the-operator"
+        system = await desk.start(
+            "up", "--port", "0", "--symbols", "1", "--log-level", "debug", TAPEWIRE_ADMIN_TOKEN=token
+        )
+        url = json.loads(await system.line())["http"]
+        shown = await desk.run("sessions", "--url", url, TAPEWIRE_ADMIN_TOKEN=token)
+        assert (shown.status, shown.err) == (0, "")
+        ended = await system.end(signal.SIGTERM)
+        assert ended.status == 0
+        assert token not in ended.err + "".join(ended.lines)
+        short = await desk.run("up", "--port", "0", TAPEWIRE_ADMIN_TOKEN="short")
+        assert one_line(short, 1) == "an admin token has at least 16 characters"
+
+    at_desk(scenario)
+
+
+def test_the_log_is_json_and_tells_of_sessions_without_their_tokens(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        system = await desk.system("--log-format", "json", "--log-level", "debug")
+        watcher = await desk.start("watch", "trades:SBER")
+        assert await watcher.line()
+        await watcher.end(signal.SIGTERM)
+        ended = await system.end(signal.SIGTERM)
+        records = [json.loads(line) for line in ended.err.splitlines()]
+        events = [record["message"] for record in records if record["logger"] == "tapewire.gateway"]
+        assert events == ["session opened", "session authorised", "session ended"]
+        assert records[-1]["time"]
+        assert system.ready["refresh_token"] not in ended.err
+        assert "eyJ" not in ended.err
+
+    at_desk(scenario)
+
+
+async def stalled_reader(system: Program) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Subscribe to everything and stop to read."""
+    host, _, port = system.ready["http"].removeprefix("http://").partition(":")
+    body = json.dumps({"token": system.ready["refresh_token"]}).encode()
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /refresh HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    async with asyncio.timeout(DEADLINE_S):
+        head = await reader.readuntil(b"\r\n\r\n")
+        size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        token = json.loads(await reader.readexactly(size))["AccessToken"]
+    writer.close()
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    connection.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(connection, (host, int(port)))
+    reader, writer = await asyncio.open_connection(sock=connection, limit=1_024)
+    writer.write(
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    async with asyncio.timeout(DEADLINE_S):
+        await reader.readuntil(b"\r\n\r\n")
+    request = {"opcode": "AllTradesGetAndSubscribe", "code": "SBER", "exchange": "MOEX", "depth": 5_000}
+    for number in range(4):
+        payload = json.dumps(request | {"guid": f"t{number}", "token": token}).encode()
+        # Masked with zeros, which is to say not at all.
+        writer.write(b"\x81\xfe" + len(payload).to_bytes(2, "big") + bytes(4) + payload)
+    await writer.drain()
+    return reader, writer
+
+
+async def is_waiting(desk: Desk) -> bool:
+    """Whether somebody's queue is not empty."""
+    return any(session["queued"] for session in (await desk.run("sessions")).records)
+
+
+def test_the_end_waits_for_a_reader_within_its_bound_and_a_second_signal_ends_at_once(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        async def ended_after(*arguments: str, signals: int) -> Ended:
+            system = await desk.system(*arguments)
+            _, writer = await stalled_reader(system)
+            async with asyncio.timeout(DEADLINE_S):
+                while not await is_waiting(desk):
+                    pass
+            system.process.send_signal(signal.SIGTERM)
+            if signals == 2:
+                # The first has been heard when the system is no longer to be found.
+                await until(lambda: not desk.left)
+                await asyncio.sleep(0.2)
+                ended = await system.end(signal.SIGTERM)
+            else:
+                ended = await system.end()
+            writer.close()
+            return ended
+
+        bounded = await ended_after("--drain-seconds", "2", signals=1)
+        assert (bounded.status, "Traceback" in bounded.err) == (0, False)
+        assert 2 <= bounded.seconds < 2 + 2 * END_S
+        at_once = await ended_after("--drain-seconds", "60", signals=2)
+        assert (at_once.status, at_once.err) == (0, "")
+        assert at_once.seconds < END_S
+
+    at_desk(scenario)
