@@ -132,7 +132,7 @@ async def served() -> AsyncIterator[System]:
     tokens = TokenAuthority(KEY, USERS, clock)
     gateway = Gateway(venue, venue, tokens, clock)
     listener = open_listener("127.0.0.1", 0)
-    server = HttpServer(gateway.http, gateway.accept, listener)
+    server = HttpServer(gateway.http, gateway.accept, listener, gateway.counters.handshakes_refused)
     await server.start()
     try:
         yield System(gateway, venue, tokens, server, listener.getsockname()[1])
@@ -622,12 +622,14 @@ def test_a_peer_that_does_not_finish_a_request_is_cut(
     monkeypatch.setattr(one_port, "HEAD_DEADLINE_S", 0.05)
 
     async def scenario(system: System) -> None:
+        refused_before = system.gateway.counters.handshakes_refused["none"]
         async with dialled(system) as client:
             await client.write(sent)
             for _ in range(answers):
                 assert (await client.answer())[0] == 200
             assert await client.end() == b""
         await until(lambda: not connections_of(system))
+        assert system.gateway.counters.handshakes_refused["none"] == refused_before + 1
 
     run(scenario)
 

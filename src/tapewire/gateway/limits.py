@@ -15,7 +15,7 @@ from tapewire.protocol.limits import (
     UNPROCESSED_MESSAGES_MAX,
 )
 
-__all__ = ["AUTHORISE_WITHIN_S", "CONNECTIONS_PER_ADDRESS_MAX", "REQUESTS_PER_SECOND_MAX", "Limit", "Limits"]
+__all__ = ["CUTS", "Limit", "Limits"]
 
 #: A hundred users with ten connections each behind one address, and as many as one process is meant to carry.
 CONNECTIONS_PER_ADDRESS_MAX = 1_000
@@ -30,13 +30,13 @@ MISUSE_BLOCK_S = 7_200.0
 class Limit(StrEnum):
     """What can be reached; the value is the label of its counter."""
 
-    # The session is ended.
+    # Of ``CUTS``.
     UNPROCESSED_MESSAGES = "unprocessed_messages"
     MESSAGE_BYTES = "message_bytes"
     REQUEST_BACKLOG = "request_backlog"
     FRAMES_PER_SECOND = "frames_per_second"
     UNAUTHORISED = "unauthorised"
-    # A request or a handshake is refused.
+    # Of all others.
     USER_CONNECTIONS = "connections_per_user"
     ADDRESS_CONNECTIONS = "connections_per_address"
     SUBSCRIPTIONS = "subscriptions_per_connection"
@@ -44,6 +44,18 @@ class Limit(StrEnum):
     HTTP_REQUESTS_PER_SECOND = "http_requests_per_second"
     UNREADABLE = "unreadable"
     MISUSE = "misuse"
+
+
+#: The limits for which a session is ended. For all others a request or a handshake is refused.
+CUTS = frozenset(
+    (
+        Limit.UNPROCESSED_MESSAGES,
+        Limit.MESSAGE_BYTES,
+        Limit.REQUEST_BACKLOG,
+        Limit.FRAMES_PER_SECOND,
+        Limit.UNAUTHORISED,
+    )
+)
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from tapewire.gateway.connection import Connection
 from tapewire.gateway.counters import Counters
 from tapewire.gateway.http.throttle import Throttle
 from tapewire.gateway.hub import Hub
-from tapewire.gateway.limits import Limit
+from tapewire.gateway.limits import CUTS, Limit
 from tapewire.gateway.misuse import Misuse
 from tapewire.gateway.presence import Presence
 
@@ -90,9 +90,10 @@ class GatewayCollector(Collector):
 
     def _refusals(self) -> Iterator[Metric]:
         counters = self._counters
-        refusals = {limit.value: count for limit, count in counters.refusals.items()}
+        # All of them from the beginning: a series that appears with its first event hides it.
+        cuts = {limit.value: counters.cuts[limit] for limit in Limit if limit in CUTS}
+        refusals = {limit.value: counters.refusals[limit] for limit in Limit if limit not in CUTS}
         refusals[Limit.HTTP_REQUESTS_PER_SECOND.value] = self._throttle.refused
-        cuts = {limit.value: count for limit, count in counters.cuts.items()}
         yield _labelled("cuts", "Sessions that were ended for a limit", "limit", cuts)
         yield _labelled("refusals", "Requests and handshakes refused for a limit", "limit", refusals)
         handshakes = counters.handshakes_refused
