@@ -148,6 +148,6 @@ def test_the_events_of_the_log_are_those_of_the_code() -> None:
 
 
 def _modules() -> list[Any]:
-    from tapewire.gateway import presence, standing
+    from tapewire.gateway import gateway, presence, standing
 
-    return [presence, standing]
+    return [gateway, presence, standing]

@@ -106,6 +106,12 @@ class Peer:
         )
 
     async def frame(self) -> tuple[int, bytes]:
+        """Read one frame of the client, leaving out the ping by which it says who it is."""
+        while (frame := await self.any_frame())[0] == TEXT and b'"opcode":"ping"' in frame[1]:
+            pass
+        return frame
+
+    async def any_frame(self) -> tuple[int, bytes]:
         """Read one frame of the client, which masks."""
         first, second = await self.reader.readexactly(2)
         assert second & 0x80, "a client masks"

@@ -107,7 +107,8 @@ MisusePoints = Annotated[
     ),
 ]
 MisuseBlock = Annotated[
-    float, typer.Option("--misuse-block-seconds", min=1, help="How long.", rich_help_panel=_LIMITS)
+    float,
+    typer.Option("--misuse-block-seconds", min=1, help="How long it is blocked then.", rich_help_panel=_LIMITS),
 ]
 AddressConnections = Annotated[
     int,

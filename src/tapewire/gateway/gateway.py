@@ -125,7 +125,9 @@ class Gateway:
             raise HandshakeRefusedError(503, "ServiceUnavailable", "The server is going away")
         standing = Standing(self._reception, self._sessions_made + 1, path, peer)
         if not self._addresses.claim(standing.address):
-            standing.refused(Limit.ADDRESS_CONNECTIONS)
+            limit = Limit.ADDRESS_CONNECTIONS
+            self.counters.refusals[limit] += 1
+            self._reception.log.write(logging.INFO, "handshake refused", path=path, peer=peer, limit=limit.value)
             text = f"Too many connections of this address: at most {self._addresses.connections_max}"
             raise HandshakeRefusedError(429, "TooManyRequests", text, retry_after_s=_RETRY_AFTER_S)
         self._sessions_made += 1

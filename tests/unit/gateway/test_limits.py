@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 
 import pytest
 
@@ -208,7 +209,9 @@ def test_a_ping_with_a_good_token_takes_a_place_of_its_user_and_one_without_is_a
     run(scenario, limits=Limits(connections_per_user=1))
 
 
-def test_one_connection_of_an_address_too_many_is_refused_at_the_door() -> None:
+def test_one_connection_of_an_address_too_many_is_refused_at_the_door(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tapewire.gateway")
+
     async def scenario(world: World) -> None:
         first = await world.connect(host="10.0.0.1")
         await world.connect("/cws", host="10.0.0.1")
@@ -216,6 +219,7 @@ def test_one_connection_of_an_address_too_many_is_refused_at_the_door() -> None:
             await world.connect(host="10.0.0.1")
         assert caught.value.status == 429
         assert refusals(world) == {"connections_per_address": 1}
+        assert [record.message for record in caplog.records] == ["handshake refused"]
         await world.connect(host="10.0.0.2")
         first.transport.abort()
         await asyncio.sleep(1)
