@@ -27,6 +27,7 @@ from tapewire.adapters.one_port import HEAD_BYTES_MAX
 from tapewire.gateway.connection import ConnectionState
 from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.http import refresh
+from tapewire.gateway.limits import Limit
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.market.catalogue import catalogue
 from tapewire.ports import HandshakeRefusedError
@@ -784,6 +785,7 @@ def test_a_fault_of_ours_is_logged(runner: asyncio.Runner, caplog: pytest.LogCap
 )
 def test_the_end_has_the_right_code_and_comes_at_once(run: Run, sent: bytes, code: int) -> None:
     async def scenario(system: System) -> None:
+        too_large = system.gateway.counters.cuts[Limit.MESSAGE_BYTES]
         async with dialled(system) as client:
             await client.opened()
             await client.ping()
@@ -794,6 +796,11 @@ def test_the_end_has_the_right_code_and_comes_at_once(run: Run, sent: bytes, cod
             if sent[0] & 0x0F != CLOSE:
                 await client.write(frame(CLOSE, got.payload[:2]))
             assert await client.end() == b""
+        await system.emptied()
+        # However the frame was found to be too large: by the transport or by the assembler.
+        assert system.gateway.counters.cuts[Limit.MESSAGE_BYTES] - too_large == (code == 1009)
+        ended = system.gateway.presence.ended()[0]
+        assert (ended.code, "bye" in ended.reason) == (code, False)
 
     run(scenario)
 
