@@ -715,6 +715,18 @@ def test_what_a_peer_does_wrong_is_not_logged(run: Run, caplog: pytest.LogCaptur
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+def test_connections_cannot_fill_the_log_of_the_transport(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tapewire.gateway.websocket")
+
+    async def scenario(system: System) -> None:
+        async with dialled(system) as client:
+            await client.opened()
+            await client.ping()
+
+    run(scenario)
+    assert caplog.records == []
+
+
 class Faulty:
     """A listener with a fault in every call but the last."""
 

@@ -376,7 +376,7 @@ def _is_key(text: bytes) -> bool:
 
 
 class _PeersFaultsAside(logging.LoggerAdapter[logging.Logger]):
-    """Logs what picows does, but a peer that breaks the protocol at DEBUG.
+    """Logs what picows does, but a peer that comes, goes or breaks the protocol at DEBUG.
 
     picows writes an ERROR for each frame that it cannot read. It raises ``WSProtocolError`` for these, nothing of
     ours does, and it logs while it handles the exception. Errors of our listeners stay errors. As this is no
@@ -384,7 +384,8 @@ class _PeersFaultsAside(logging.LoggerAdapter[logging.Logger]):
     """
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        if isinstance(sys.exc_info()[1], WSProtocolError):
+        # Who comes and goes is told by the gateway, within a bound.
+        if level <= logging.INFO or isinstance(sys.exc_info()[1], WSProtocolError):
             level = logging.DEBUG
         super().log(level, msg, *args, **kwargs)
 
