@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from tapewire.adapters.http_server import ANSWER_GRACE_S, HttpServer, ListenErro
 from tapewire.adapters.log_format import LogFormat, masked, write_logs
 from tapewire.adapters.running_systems import RunningSystem, announced
 from tapewire.adapters.sqlite_archive import SqliteArchive
+from tapewire.faults import FaultInjector, FaultPlan, Faults
 from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.http import Throttle
 from tapewire.gateway.limits import Limits
@@ -86,6 +88,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_s: float = DRAIN_S
     #: Nothing else of weight runs in this process, so its garbage collector may be set for the system.
     owns_process: bool = False
+    #: What goes wrong on command; None: nothing is wrapped.
+    faults: Faults | None = None
 
 
 class System:
@@ -97,6 +101,8 @@ class System:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.portfolios = _PORTFOLIOS
+        #: Counts the faults that have struck; None without faults.
+        self.fault_plan: FaultPlan | None = None
         self._cleanup = AsyncExitStack()
         self._url = ""
         self._refresh_token = ""
@@ -194,8 +200,7 @@ class System:
             limits=settings.limits,
             admin_token=self._admin_token,
         )
-        turned_away = gateway.counters.handshakes_refused
-        server = self._server = HttpServer(gateway.http, gateway.accept, listener, turned_away)
+        server = self._server = self._front(gateway, clock, listener)
         await server.start()
         self._cleanup.push_async_callback(self._stop_serving, gateway, server)
         self._trading = asyncio.create_task(venue.run(), name="embedded venue")
@@ -204,6 +209,17 @@ class System:
         self._cleanup.enter_context(announced(here))
         if settings.owns_process:
             relax_collector()
+
+    def _front(self, gateway: Gateway, clock: SystemClock, listener: socket.socket) -> HttpServer:
+        """Return what serves the gateway, with the faults between the two if there are any."""
+        faults = self.settings.faults
+        turned_away = gateway.counters.handshakes_refused
+        if faults is None:
+            return HttpServer(gateway.http, gateway.accept, listener, turned_away)
+        injector = FaultInjector(faults, clock)
+        self.fault_plan = injector.plan
+        http, accept = injector.application(gateway.http), injector.acceptor(gateway.accept)
+        return HttpServer(http, accept, listener, turned_away)
 
     def _market(self) -> Market:
         settings = self.settings

@@ -22,6 +22,7 @@ except ImportError:  # the command is installed with the SDK, its libraries with
 from tapewire.cli.streams import StreamName, StreamOptions
 from tapewire.client.endpoints import PRODUCTION, TEST, Endpoints
 from tapewire.connect import ADMIN_TOKEN_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, connect
+from tapewire.faults import Faults, FaultsError, read_faults_file
 from tapewire.protocol.tokens import Secret
 from tapewire.protocol.words import Format
 
@@ -97,6 +98,10 @@ Hours = Annotated[
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Count every message toward the cut at 5,000; states are not conflated.")
+]
+FaultsFile = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--faults", help="File of faults to commit (docs/faults.md)."),
 ]
 DEFAULT_PORT = 8700
 _LIMITS, _OPERATION = "Limits", "Operation"
@@ -177,12 +182,15 @@ def up(
     log_level: Level = LogLevel.WARNING,
     drain_seconds: DrainSeconds = 5,
     admin_token: AdminToken = None,
+    faults: FaultsFile = None,
 ) -> None:
     """Run a trading system on this machine. The first line says where it is, as JSON."""
 
     async def serve(system: Any) -> None:
         await system.wait()
 
+    # Each strike is a line; beside the live view of ``run`` there is no place for it.
+    logging.getLogger("tapewire.faults").setLevel(logging.INFO)
     _run_system(
         serve,
         host=host,
@@ -198,6 +206,7 @@ def up(
         admin_token=Secret(admin_token) if admin_token else None,
         limits=_limits(misuse_points, misuse_block, address_connections, authorise_within),
         logs=(log_format.value, log_level.value),
+        faults=faults,
     )
 
 
@@ -220,6 +229,7 @@ def run(
     log_level: Level = LogLevel.WARNING,
     drain_seconds: DrainSeconds = 5,
     admin_token: AdminToken = None,
+    faults: FaultsFile = None,
 ) -> None:
     """Run a trading system and watch a few instruments of it through the client."""
 
@@ -243,6 +253,7 @@ def run(
         admin_token=Secret(admin_token) if admin_token else None,
         limits=_limits(misuse_points, misuse_block, address_connections, authorise_within),
         logs=(log_format.value, log_level.value),
+        faults=faults,
     )
 
 
@@ -336,9 +347,16 @@ def _endpoints(url: str | None, contour: ContourName | None) -> Endpoints | None
 
 
 def _run_system(
-    serve: Callable[..., Awaitable[None]], *, limits: dict[str, Any], logs: tuple[str, str], **settings: Any
+    serve: Callable[..., Awaitable[None]],
+    *,
+    faults: Path | None,
+    limits: dict[str, Any],
+    logs: tuple[str, str],
+    **settings: Any,
 ) -> None:
     """Run a system with the fields of its ``Settings`` until it is asked to stop."""
+    if faults is not None:
+        settings["faults"] = _read_faults(faults)
     try:
         from tapewire.app import Limits, LogFormat, Settings, StartError, System, write_logs
     except ImportError as error:
@@ -352,6 +370,13 @@ def _run_system(
             await serve(system)
 
     run_program(until_stopped(main()), StartError)
+
+
+def _read_faults(path: Path) -> Faults:
+    try:
+        return read_faults_file(path)
+    except FaultsError as error:
+        fail(str(error), 2)
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from tapewire.gateway.outbox import Outbox, OutboxMode
 from tapewire.gateway.pulse import Pulse
 from tapewire.ports import Transport
 from tapewire.protocol.assembler import Assembler, Closed, Failed, Message, Ping
-from tapewire.protocol.codes import CloseCode
+from tapewire.protocol.codes import TOO_MANY_UNPROCESSED, CloseCode
 from tapewire.protocol.frames import FrameOpcode
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX, REQUEST_BACKLOG_BYTES_MAX, UNPROCESSED_MESSAGES_MAX
 
@@ -304,4 +304,4 @@ class Connection:
         self._pulse.soon(self._cut)
 
     def _cut(self) -> None:
-        self.close(CloseCode.TRY_AGAIN_LATER, "too many unprocessed messages", Limit.UNPROCESSED_MESSAGES)
+        self.close(CloseCode.TRY_AGAIN_LATER, TOO_MANY_UNPROCESSED, Limit.UNPROCESSED_MESSAGES)

@@ -13,6 +13,8 @@ __all__ = ["CloseCode", "ResultCode"]
 HANDLED = "Handled successfully"
 INVALID_TOKEN = "Invalid JWT token!"  # noqa: S105  (the broker's text, not a secret)
 CONNECTION_INITIALIZED = "The connection has been initialized."
+#: Reason of the close frame that cuts a session which has fallen too far behind.
+TOO_MANY_UNPROCESSED = "too many unprocessed messages"
 
 
 class ResultCode(IntEnum):

@@ -13,6 +13,7 @@ from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
+from tapewire.faults import FaultInjector, Faults
 from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.outbox import OutboxMode
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
@@ -42,6 +43,7 @@ class SimulatedSystem:
         events_per_second: Of the market's participants.
         conditions: Of the links between clients and system.
         mode: How the gateway counts state records.
+        faults: What goes wrong on command; ``injector.plan.struck`` counts it.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class SimulatedSystem:
         events_per_second: int = 200,
         conditions: LinkConditions | None = None,
         mode: OutboxMode = OutboxMode.CONFLATE,
+        faults: Faults | None = None,
     ) -> None:
         self.clock = VirtualClock()
         self.network = Network(seed=seed, conditions=conditions)
@@ -69,6 +72,7 @@ class SimulatedSystem:
         # Signatures differ from run to run (the algorithm draws at random); nothing that a client sees does.
         self.tokens = TokenAuthority(new_signing_key(), [user], self.clock)
         self.gateway = Gateway(self.venue, self.venue, self.tokens, self.clock, mode=mode)
+        self.injector = FaultInjector(faults, self.clock) if faults is not None else None
         self._random = random.Random(seed)
         self._trading: asyncio.Task[None] | None = None
 
@@ -88,8 +92,9 @@ class SimulatedSystem:
             await broker.close()
 
     async def __aenter__(self) -> Self:
-        self.network.listen(HOST_PORT, self.gateway.accept)
-        self.http.listen(HOST_PORT, self.gateway.http)
+        injector = self.injector
+        self.network.listen(HOST_PORT, injector.acceptor(self.gateway.accept) if injector else self.gateway.accept)
+        self.http.listen(HOST_PORT, injector.application(self.gateway.http) if injector else self.gateway.http)
         self._trading = asyncio.create_task(self.venue.run(), name="embedded venue")
         return self
 
