@@ -71,7 +71,7 @@ class Desk:
         self.folder = folder
         self.runtime = folder / "runtime"
         self.runtime.mkdir()
-        self._stack = stack
+        self.stack = stack
 
     async def start(self, *arguments: str, stdout: int = asyncio.subprocess.PIPE, **environment: str) -> Program:
         inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
@@ -83,7 +83,7 @@ class Desk:
             stderr=asyncio.subprocess.PIPE,
             env=inherited | {"XDG_RUNTIME_DIR": str(self.runtime)} | environment,
         )
-        self._stack.push_async_callback(_kill, process)
+        self.stack.push_async_callback(_kill, process)
         return Program(process)
 
     async def system(self, *arguments: str, command: str = "up") -> Program:

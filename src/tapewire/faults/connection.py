@@ -186,7 +186,7 @@ class FaultyConnection:
     def _mute(self, strike: Strike, now: float) -> None:
         rule = strike.rule
         until_s = now + (math.inf if rule.for_s is None else rule.for_s)
-        if rule.chooses_subscriptions:
+        if rule.mutes_some:
             self._mutes = [mute for mute in self._mutes if mute.until_s > now]
             self._mutes.append(_Mute(until_s, strike))
         else:

@@ -141,9 +141,9 @@ class FaultRule(
         return defaults.get(self.kind, REFUSAL_TEXT) if self.text is None else self.text
 
     @property
-    def chooses_subscriptions(self) -> bool:
-        """Whether it is about some subscriptions and not about all that is sent."""
-        return any(getattr(self, key) is not None for key in SUBSCRIPTION_KEYS)
+    def mutes_some(self) -> bool:
+        """Whether it silences some subscriptions and not the server; on an event they say which events count."""
+        return self.trigger is Trigger.TIME and any(getattr(self, key) is not None for key in SUBSCRIPTION_KEYS)
 
     @property
     def is_refused_handshake(self) -> bool:
