@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
-from e2e.test_cli import Desk, Desks, Program, at_desk
+from e2e.test_cli import END_S, Desk, Desks, Program, at_desk
 from tapewire.connect import fetch_token
 
 __all__ = ["at_desk"]
@@ -80,6 +80,11 @@ path = "/md/v2/time"
 nth = 2
 code = 503
 retry_after = "7s"
+
+[[fault]]
+kind = "no-answer"
+on = "http"
+path = "/md/v2/securities"
 """
 
 
@@ -112,10 +117,11 @@ class Client:
                 return int(message["httpCode"])
 
     async def ended(self) -> ConnectionClosed:
-        with pytest.raises(ConnectionClosed) as closed:
+        try:
             while True:
                 await self.message()
-        return closed.value
+        except ConnectionClosed as closed:
+            return closed
 
     async def is_silent(self) -> bool:
         try:
@@ -158,7 +164,7 @@ async def broker_with(desk: Desk, faults: str) -> Broker:
     return broker
 
 
-def test_a_foreign_client_meets_every_fault_of_a_session(at_desk: Desks) -> None:  # noqa: F811
+def test_a_foreign_client_meets_every_fault_of_a_session(at_desk: Desks) -> None:
     async def scenario(desk: Desk) -> None:
         broker = await broker_with(desk, FAULTS)
 
@@ -222,7 +228,17 @@ def test_a_foreign_client_meets_every_fault_of_a_session(at_desk: Desks) -> None
         await expired.subscribe("t")
         assert await expired.answer("t") == 200
 
+        host, _, port = broker.ready["http"].removeprefix("http://").partition(":")
+        silence, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /md/v2/Securities HTTP/1.1\r\nHost: x\r\n\r\n")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(SILENCE_S):
+                await silence.read(1)
+
         ended = await broker.program.end(signal.SIGTERM)
+        writer.close()
+        assert ended.seconds < END_S
+        assert "ERROR" not in ended.err
         assert (ended.status, desk.left) == (0, [])
         assert "INFO tapewire.faults: cut-1 (cut) strikes 127.0.0.1:" in ended.err
         assert broker.ready["refresh_token"] not in ended.err
@@ -231,7 +247,7 @@ def test_a_foreign_client_meets_every_fault_of_a_session(at_desk: Desks) -> None
     at_desk(scenario)
 
 
-def test_maintenance_closes_refuses_and_passes_and_http_is_refused_with_a_time(at_desk: Desks) -> None:  # noqa: F811
+def test_maintenance_closes_refuses_and_passes_and_http_is_refused_with_a_time(at_desk: Desks) -> None:
     async def scenario(desk: Desk) -> None:
         faults = '[[fault]]\nkind = "maintenance"\nafter = "3s"\nfor = "2s"\ntext = "closed on Fridays"'
         broker = await broker_with(desk, FAULTS + faults)
@@ -283,7 +299,7 @@ async def _time(broker: Broker) -> tuple[int, str]:
     ],
 )
 def test_a_bad_file_is_one_line_and_status_2_before_anything_listens(
-    at_desk: Desks,  # noqa: F811
+    at_desk: Desks,
     faults: str,
     line: str,
 ) -> None:
