@@ -365,6 +365,25 @@ def test_a_request_is_refused_and_not_handled() -> None:
     run_with(faults, scenario)
 
 
+def test_a_peer_that_takes_no_refusals_is_cut() -> None:
+    async def scenario(world: FaultyWorld) -> None:
+        peer = await world.connect()
+        peer.transport.pause_reading()
+        text = "x" * 200
+        # Refusals of 4 KB each: the network takes a little, 8 MiB may wait.
+        for number in range(3_000):
+            peer.send("ping", f"{text}{number}")
+            if number % 500 == 0:
+                await asyncio.sleep(0.01)
+                assert bool(world.gateway.connections) == (number < 2_500)
+        await asyncio.sleep(1)
+        assert not world.gateway.connections
+        peer.transport.resume_reading()
+        await peer.closed()
+
+    run_with(f'[[fault]]\nkind = "refused"\ntext = "{"y" * 4_000}"', scenario)
+
+
 def test_garbage_stands_between_the_messages() -> None:
     async def scenario(world: FaultyWorld) -> None:
         peer = await world.connect()
@@ -476,6 +495,25 @@ def test_every_token_may_end_early() -> None:
         assert world.struck == {"token-expiry-1": 3}
 
     run_with('[[fault]]\nkind = "token-expiry"\nlife = "60s"', scenario)
+
+
+def test_a_request_in_pieces_is_refused_whole_and_one_in_too_many_passes() -> None:
+    async def scenario(world: FaultyWorld) -> None:
+        peer = await world.connect()
+        message = json.dumps({"opcode": "ping", "guid": "p"}).encode()
+
+        def send_pieces(count: int) -> None:
+            peer.transport.send_frame(1, message[:5], fin=False)
+            for _ in range(count):
+                peer.transport.send_frame(0, b"", fin=False)
+            peer.transport.send_frame(0, message[5:])
+
+        send_pieces(10)
+        assert (await peer.answer("p"))["httpCode"] == 503
+        send_pieces(1_200)
+        assert (await peer.answer("p"))["httpCode"] == 200
+
+    run_with('[[fault]]\nkind = "refused"', scenario)
 
 
 # --- HTTP and the whole system --------------------------------------------------------------------------

@@ -178,7 +178,7 @@ class FaultyConnection:
             self._open.lose_all()
         elif rule.kind is FaultKind.MUTE:
             self._mute(strike, now)
-        elif rule.kind is FaultKind.GARBAGE:
+        elif rule.kind is FaultKind.GARBAGE and not self._open.is_choked:
             self._open.insert(rule.answer_text.encode())
         elif rule.kind is FaultKind.TOKEN_EXPIRY:
             self._end_tokens(rule.whose)

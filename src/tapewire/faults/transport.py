@@ -148,8 +148,9 @@ class FaultyTransport:
 
     @property
     def is_choked(self) -> bool:
-        """Whether the peer reads so little that no answer may be added for it."""
-        return self._transport.unsent_bytes + self._held_bytes > REQUEST_BACKLOG_BYTES_MAX
+        """Whether so much waits that the faults may add nothing of their own: the server is not asked for it."""
+        held_max = HELD_BYTES_MAX + REQUEST_BACKLOG_BYTES_MAX
+        return self._transport.unsent_bytes > REQUEST_BACKLOG_BYTES_MAX or self._held_bytes > held_max
 
     def cut(self) -> None:
         """End the connection without a close frame."""
