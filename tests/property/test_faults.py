@@ -59,6 +59,9 @@ class Ends:
     def send(self, messages: Sequence[bytes]) -> None:
         self.sent += messages
 
+    def send_frames(self, frames: bytes) -> None:
+        raise AssertionError("messages leave one by one")
+
     def send_frame(self, opcode: int, payload: bytes, *, fin: bool = True) -> None:
         self.sent.append((opcode, payload, fin))
 

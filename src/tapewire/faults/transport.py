@@ -19,10 +19,11 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tapewire.ports import Transport
+from tapewire.protocol.frames import FrameOpcode, split_frames
 from tapewire.protocol.limits import REQUEST_BACKLOG_BYTES_MAX
 
 __all__ = ["HELD_BYTES_MAX", "FaultyTransport", "Outgoing"]
@@ -102,6 +103,10 @@ class FaultyTransport:
     def send(self, messages: Sequence[bytes]) -> None:
         """Send messages as the faults will have it."""
         self._outgoing(messages)
+
+    def send_frames(self, frames: bytes) -> None:
+        """Send the messages of a buffer of frames as the faults will have it."""
+        self._outgoing(_messages(frames))
 
     def send_frame(self, opcode: int, payload: bytes, *, fin: bool = True) -> None:
         """Send one frame behind the frames before it."""
@@ -291,6 +296,13 @@ class FaultyTransport:
         # With bytes unsent the transport tells by itself.
         if not self._is_over and not self._transport.unsent_bytes:
             self._writable()
+
+
+def _messages(frames: bytes) -> Iterator[bytes]:
+    for frame in split_frames(frames):
+        assert frame.fin
+        assert frame.opcode == FrameOpcode.TEXT, "whole texts are sent in one buffer, other frames one by one"
+        yield frame.payload
 
 
 def _size(item: _Item) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tapewire.faults.transport import HELD_BYTES_MAX, FaultyTransport, Outgoing
+from tapewire.protocol.frames import frame_header
 from tapewire.protocol.limits import REQUEST_BACKLOG_BYTES_MAX
 from tapewire.simulation import run_virtual
 
@@ -26,6 +27,9 @@ class Wire:
 
     def send(self, messages: Sequence[bytes]) -> None:
         self.calls += [(now_s(), message) for message in messages]
+
+    def send_frames(self, frames: bytes) -> None:
+        raise AssertionError("messages leave one by one")
 
     def send_frame(self, opcode: int, payload: bytes, *, fin: bool = True) -> None:
         self.calls.append((now_s(), opcode, payload, fin))
@@ -81,6 +85,16 @@ def test_what_is_late_keeps_its_order_within_its_lane_only() -> None:
         await asyncio.sleep(6)
 
     assert run(judge, scenario) == [(0, b"b1"), (0, 10, b"!", True), (5, b"a1"), (5, b"a2"), (5, b"a3")]
+
+
+def test_messages_of_one_buffer_are_judged_one_by_one() -> None:
+    long = b"a" * 70_000
+
+    async def scenario(transport: FaultyTransport, wire: Wire, told: list[float]) -> None:
+        transport.send_frames(b"".join(frame_header(1, len(text)) + text for text in (b"b1", long, b"b2")))
+        await asyncio.sleep(2)
+
+    assert run(late(a=1.0), scenario) == [(0, b"b1"), (0, b"b2"), (1, long)]
 
 
 def test_nothing_overtakes_what_is_due_in_the_same_instant() -> None:
