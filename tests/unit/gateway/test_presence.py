@@ -13,8 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.limits import Limits
 from tapewire.gateway.presence import ENDED_MAX
+from tapewire.protocol.frames import frame_header
 from tapewire.simulation import LinkConditions, ScriptedVenue, SimulatedHttp, VirtualClock, run_virtual
-from unit.gateway.world import BOOK, KEY, SBER, TRADES, USERS, TokenAuthority, World, run
+from unit.gateway.world import BOOK, KEY, SBER, TEXT, TRADES, USERS, TokenAuthority, World, run
 
 
 async def listed(world: World) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def test_a_session_is_shown_with_what_it_has_and_does() -> None:
         sent = [*peer.messages, b'{"requestGuid":"t","httpCode":200,"message":"Handled successfully"}']
         sent.append(sent[-1])
         assert first["messages"] == len(sent) == 12
-        assert first["bytes"] == sum(map(len, sent))
+        assert first["bytes"] == sum(len(frame_header(TEXT, len(message))) + len(message) for message in sent)
         assert first == first | {
             "id": "1",
             "path": "/ws",
@@ -77,7 +78,9 @@ def test_rates_are_those_of_the_last_second() -> None:
         await asyncio.sleep(1)
         [busy] = (await listed(world))["sessions"]
         assert busy["messages_per_second"] == pytest.approx(50)
-        assert busy["bytes_per_second"] == pytest.approx(50 * len(peer.messages[-1]), rel=0.01)
+        assert busy["bytes_per_second"] == pytest.approx(
+            50 * (4 + len(peer.messages[-1])), rel=0.01
+        )  # with the frame's header
         assert busy["requests_per_second"] == 0
         await asyncio.sleep(1)
         [quiet] = (await listed(world))["sessions"]
