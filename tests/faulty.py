@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from tapewire.faults import FaultInjector, Faults, read_faults
+from tapewire.gateway.limits import Limits
 from tapewire.simulation import LinkConditions, Network, run_virtual
 from unit.gateway.world import SBER, World
 
@@ -18,7 +19,8 @@ class FaultyWorld(World):
     """A world whose gateway misbehaves. The scripted venue says nothing by itself."""
 
     def __init__(self, faults: Faults, **settings: Any) -> None:
-        super().__init__(**settings)
+        # Many of the peers here only wait, and show no token.
+        super().__init__(limits=Limits(authorise_within_s=None), **settings)
         self.injector = FaultInjector(faults, self.clock)
         self.network = Network(conditions=LinkConditions(latency_s=0.001))
         self.network.listen("gateway:80", self.injector.acceptor(self.gateway.accept))

@@ -218,6 +218,7 @@ class System:
             return HttpServer(gateway.http, gateway.accept, listener, turned_away)
         injector = FaultInjector(faults, clock)
         self.fault_plan = injector.plan
+        gateway.counters.faults_struck = injector.plan.struck
         http, accept = injector.application(gateway.http), injector.acceptor(gateway.accept)
         return HttpServer(http, accept, listener, turned_away)
 

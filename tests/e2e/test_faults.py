@@ -7,12 +7,16 @@ import json
 import signal
 from typing import Any
 
+import aiohttp
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
 from e2e.test_cli import END_S, Desk, Desks, Program, at_desk
+from tapewire.app import Settings, System
 from tapewire.connect import fetch_token
+from tapewire.faults import read_faults
+from tapewire.protocol.tokens import Secret
 
 __all__ = ["at_desk"]
 
@@ -315,3 +319,20 @@ def test_a_bad_file_is_one_line_and_status_2_before_anything_listens(
         assert ended.err == f"tapewire: {missing}: No such file or directory\n"
 
     at_desk(scenario)
+
+
+def test_faults_that_have_struck_are_counted_for_the_operator() -> None:
+    async def main() -> str:
+        faults = read_faults('[[fault]]\nname = "gone"\nkind = "cut"\non = "request"\nguid = "cut*"')
+        settings = Settings(port=0, symbols=1, faults=faults, admin_token=Secret("chosen-by-the-operator"), drain_s=0)
+        async with System(settings) as system, asyncio.timeout(DEADLINE_S):
+            async with connect(system.ready_line()["ws"]) as client:
+                await client.send('{"opcode":"ping","guid":"cut here"}')
+                with pytest.raises(ConnectionClosedError):
+                    await client.recv()
+            async with aiohttp.ClientSession() as session:
+                headers = {"Authorization": "Bearer chosen-by-the-operator"}
+                async with session.get(f"{system.url}/metrics", headers=headers) as answer:
+                    return await answer.text()
+
+    assert 'tapewire_faults_struck_total{fault="gone"} 1.0' in asyncio.run(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from tapewire.gateway.limits import Limit
 
@@ -23,6 +24,7 @@ class Counters:
         messages: That were handed to the sockets of sessions which have ended.
         bytes: Of these messages.
         requests: Of sessions that have ended.
+        faults_struck: Faults committed on command, by name; whoever commits them counts.
     """
 
     def __init__(self) -> None:
@@ -36,3 +38,4 @@ class Counters:
         self.messages = 0
         self.bytes = 0
         self.requests = 0
+        self.faults_struck: Mapping[str, int] = {}

@@ -101,6 +101,8 @@ class GatewayCollector(Collector):
         yield _gauge("misuse_blocked", "Logins and addresses that are blocked", self._misuse.blocked)
         answers = counters.http_answers
         yield _labelled("http_answers", "Answers of HTTP, by class of the status", "status", answers)
+        struck = counters.faults_struck
+        yield _labelled("faults_struck", "Faults that were committed on command", "fault", struck)
         yield _gauge("http_requests_active", "Requests over HTTP that are being answered", counters.http_active)
 
 
