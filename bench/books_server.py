@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Sequence
 
 import msgspec
 import uvloop
@@ -22,7 +23,7 @@ from tapewire.gateway.limits import Limits
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
 from tapewire.market.catalogue import catalogue
 from tapewire.model import Book, BookLevel, Instrument
-from tapewire.model.topic import TopicKind
+from tapewire.model.topic import Topic, TopicKind
 from tapewire.simulation import ScriptedVenue
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "authority",
     "book",
     "instruments",
+    "keep_moving",
     "symbol",
     "tokens_for",
 ]
@@ -99,6 +101,21 @@ def tokens_for(users: TokenAuthority, count: int) -> list[str]:
     return [token for token in tokens if token is not None]
 
 
+async def keep_moving(venue: ScriptedVenue, topics: Sequence[Topic]) -> None:
+    """Give each of the topics a new book every 10 ms, one behind the other, until cancelled."""
+    step_s = PERIOD_S / len(topics)
+    due = time.monotonic()
+    number = 0
+    while True:
+        # uvloop counts in milliseconds: a shorter sleep is none, and this would spin.
+        await asyncio.sleep(max(0.001, due + step_s - time.monotonic()))
+        # All that is due: one an iteration would fall behind when the loop is busy.
+        while due + step_s <= time.monotonic():
+            due += step_s
+            venue.set_state(topics[number % len(topics)], book(due))
+            number += 1
+
+
 async def _serve(asked: Books) -> None:
     """Serve until standard input ends."""
     clock = SystemClock()
@@ -114,20 +131,7 @@ async def _serve(asked: Books) -> None:
     server = HttpServer(gateway.http, gateway.accept, listener)
     await server.start()
 
-    async def move() -> None:
-        step_s = PERIOD_S / asked.live
-        due = time.monotonic()
-        number = 0
-        while True:
-            # uvloop counts in milliseconds: a shorter sleep is none, and this would spin.
-            await asyncio.sleep(max(0.001, due + step_s - time.monotonic()))
-            # All that is due: one an iteration would fall behind when the loop is busy.
-            while due + step_s <= time.monotonic():
-                due += step_s
-                venue.set_state(topics[number % asked.live], book(due))
-                number += 1
-
-    moving = asyncio.create_task(move()) if asked.live else None
+    moving = asyncio.create_task(keep_moving(venue, topics[: asked.live])) if asked.live else None
     serving = Serving(port=listener.getsockname()[1], pid=os.getpid(), tokens=tokens_for(users, 2))
     relax_collector()  # as `tapewire up` does
     print(msgspec.json.encode(serving).decode(), flush=True)

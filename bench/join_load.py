@@ -12,7 +12,7 @@ import msgspec
 from bench.books_server import BOARD, PERIOD_S, STILL_BID, Serving, symbol
 from bench.raw_session import RawSession, client_frames, drain, subscribe_book
 
-__all__ = ["JoinLoad", "JoinReading", "percentile"]
+__all__ = ["JoinLoad", "JoinReading", "Watch", "percentile", "read_for"]
 
 WINDOW_MS = 10
 DEADLINE_S = 30.0
@@ -47,7 +47,7 @@ def percentile(values: list[float], part: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * part))] if values else 0.0
 
 
-class _Watch:
+class Watch:
     """How late each due state was known to the session that watches.
 
     A state that a newer one has replaced is as late as the newer one: nobody is spared by conflation.
@@ -93,23 +93,23 @@ def _run(load: JoinLoad) -> JoinReading:
     token = load.serving.tokens
     watching = RawSession(load.serving.port, is_kept=True)
     joining = RawSession(load.serving.port)
-    seen = _Watch(watching, load.live)
+    seen = Watch(watching, load.live)
     for session in (watching, joining):
         selector.register(session.socket, selectors.EVENT_READ, session)
     for number in range(load.live):
         watching.send(subscribe_book(f"watch-{number}", token[0], symbol(number), BOARD, window_ms=WINDOW_MS))
         # Feeds that begin together would end their windows together.
         drain(selector, 0.002)
-    _watch(selector, 0.3)
+    read_for(selector, 0.3)
     seen.take()
-    _watch(selector, load.watch_s)
+    read_for(selector, load.watch_s)
     before = seen.take()
 
     requests = client_frames(
         subscribe_book(f"join-{number:032}", token[1], symbol(load.live + number), BOARD, window_ms=WINDOW_MS)
         for number in range(load.subscriptions)
     )
-    _watch(selector, 0.1)
+    read_for(selector, 0.1)
     seen.take()
     began = time.monotonic()
     joining.send_frames(requests)
@@ -122,7 +122,7 @@ def _run(load: JoinLoad) -> JoinReading:
     join_s = time.monotonic() - began
     during = seen.take()
     # What was sent before the end of the join may be read a moment later.
-    _watch(selector, 0.1)
+    read_for(selector, 0.1)
     # A cut would follow at once.
     reading = JoinReading(
         answers=joining.answers,
@@ -139,7 +139,8 @@ def _run(load: JoinLoad) -> JoinReading:
     return reading
 
 
-def _watch(selector: selectors.BaseSelector, seconds: float) -> None:
+def read_for(selector: selectors.BaseSelector, seconds: float) -> None:
+    """Read what comes for so long."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         drain(selector, 0.001)

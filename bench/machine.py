@@ -11,7 +11,7 @@ __all__ = ["Machine", "this_machine"]
 
 Machine = dict[str, str | int | float]
 
-LIBRARIES = ("tapewire", "picows", "uvloop", "msgspec", "aiohttp", "websockets", "orjson")
+LIBRARIES = ("tapewire", "picows", "uvloop", "msgspec", "aiohttp", "starlette", "uvicorn", "websockets", "orjson")
 
 
 def this_machine() -> Machine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bench import fanout, join, receive, subscriptions
+from bench import fanout, http, join, receive, subscriptions
 from bench.options import Options
 from bench.result import Result
 
@@ -23,5 +23,6 @@ BENCHES = {
     "receive": Bench("the client from the socket to the typed record", receive.measure),
     "join": Bench("5,000 subscriptions at once, and what other sessions feel of it", join.measure),
     "fanout": Bench("one market to 200 sessions, beside picows and websockets", fanout.measure),
+    "http": Bench("HTTP beside bare Starlette, and a feed beside a long download", http.measure),
     "subscriptions": Bench("memory of a subscription and of an idle session", subscriptions.measure),
 }

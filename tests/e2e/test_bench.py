@@ -39,7 +39,7 @@ def test_an_unknown_bench_is_one_clear_line_and_status_2() -> None:
 
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "no bench 'nonsense'; there are: receive, join, fanout, subscriptions, all, list\n"
+    assert done.stderr == "no bench 'nonsense'; there are: receive, join, fanout, http, subscriptions, all, list\n"
 
 
 def test_list_names_every_bench() -> None:
