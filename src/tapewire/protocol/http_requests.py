@@ -297,7 +297,7 @@ def read_http_request(request_type: type[T], path: Mapping[str, str], query: Ite
 
 @cache
 def _names(request_type: type[HttpRequest]) -> Mapping[str, str]:
-    return {field.encode_name.casefold(): field.encode_name for field in msgspec.structs.fields(request_type)}
+    return {encoded.casefold(): encoded for _, encoded in _spelled(request_type)}
 
 
 def _explain(error: str) -> str:
@@ -310,13 +310,19 @@ def _explain(error: str) -> str:
 
 def _strange_value(request: HttpRequest) -> str | None:
     """Name a word that is not in its list, or a number that is none."""
-    for field in msgspec.structs.fields(request):
-        value: Any = getattr(request, field.name)
+    for name, encoded in _spelled(type(request)):
+        value: Any = getattr(request, name)
         if (isinstance(value, Word) and not value.known) or (
             isinstance(value, float) and not math.isfinite(value)
         ):
-            return f"Invalid or unsupported {field.encode_name}"
+            return f"Invalid or unsupported {encoded}"
     return None
+
+
+@cache
+def _spelled(request_type: type[HttpRequest]) -> tuple[tuple[str, str], ...]:
+    # The library reads the annotations anew each time, which is most of what a small request costs.
+    return tuple((field.name, field.encode_name) for field in msgspec.structs.fields(request_type))
 
 
 def _reversed(low_name: str, low: float | None, high: float | None, high_name: str) -> str | None:
