@@ -81,9 +81,9 @@ def http_application(
 
     app = Starlette(
         routes=[
+            *(_route(endpoint, query, clock, _BlockCheck(misuse, counters)) for endpoint in MARKET_ENDPOINTS),
             _AnyCaseRoute("/refresh", refresh_handler(tokens), "POST"),
             _AnyCaseRoute("/openapi.json", openapi, "GET"),
-            *(_route(endpoint, query, clock, _BlockCheck(misuse, counters)) for endpoint in MARKET_ENDPOINTS),
             *routes,
         ],
         middleware=[

@@ -1,4 +1,7 @@
-"""The route table of market data. The first row whose path fits is taken: literal paths stand before open ones."""
+"""The route table of market data. The first row whose path fits is taken: literal paths stand before open ones.
+
+Rows are tried in their order, so what programs ask for all the time stands at the top.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,17 @@ _SECURITIES = "/md/v2/Securities"
 _SECURITY = "/md/v2/Securities/{exchange}/{symbol}"
 
 MARKET_ENDPOINTS = (
+    Endpoint(
+        "/md/v2/orderbooks/{exchange}/{symbol}",
+        _TOKEN,
+        AskBook,
+        book,
+        Book,
+        "The order book",
+        statuses=(404,),
+    ),
+    Endpoint("/md/v2/history", _ANYBODY, AskBars, bars, BarsHistory, "Bars of a range", statuses=(404,)),
+    Endpoint(f"{_SECURITIES}/{{symbols}}/quotes", _ANYBODY, AskQuotes, quotes, Quote, "Quotes", is_list=True),
     Endpoint("/md/v2/time", _ANYBODY, AskTime, time, int, "The clock, Unix s"),
     Endpoint(_SECURITIES, _ANYBODY, AskSecurities, search, Security, "Search for instruments", is_list=True),
     Endpoint(
@@ -55,7 +69,6 @@ MARKET_ENDPOINTS = (
         "Currency pairs that settle tomorrow",
         is_list=True,
     ),
-    Endpoint(f"{_SECURITIES}/{{symbols}}/quotes", _ANYBODY, AskQuotes, quotes, Quote, "Quotes", is_list=True),
     Endpoint(
         f"{_SECURITIES}/{{exchange}}",
         _TOKEN,
@@ -104,16 +117,6 @@ MARKET_ENDPOINTS = (
         "Quote of the future on a base that ends next",
         statuses=(404,),
     ),
-    Endpoint(
-        "/md/v2/orderbooks/{exchange}/{symbol}",
-        _TOKEN,
-        AskBook,
-        book,
-        Book,
-        "The order book",
-        statuses=(404,),
-    ),
-    Endpoint("/md/v2/history", _ANYBODY, AskBars, bars, BarsHistory, "Bars of a range", statuses=(404,)),
     Endpoint("/md/v2/risk/rates", _ANYBODY, AskRiskRates, risk_rates, RiskRates, "Rates of risk"),
     Endpoint(
         "/md/status/{exchange}/{market}",
