@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 
 from msgspec import structs
 from starlette.responses import Response
 
-from tapewire.gateway.http.answers import ROWS_AT_ONCE_MAX, record_answer, rows_answer
+from tapewire.gateway.http.answers import ROWS_AT_ONCE_MAX, made_answer, record_answer
 from tapewire.gateway.http.endpoint import Call
 from tapewire.model import (
     UNSET,
@@ -34,13 +35,14 @@ __all__ = ["catalogue", "search", "security", "security_of", "topic_of"]
 
 async def search(call: Call, asked: AskSecurities) -> Response:
     """Answer with the instruments that match, those that are traded most first."""
-    found = [
-        instrument
-        for instrument in call.query.instruments()
-        if _matches(instrument, asked)
-        # Whoever names a board means it, whether it is a primary one or not.
-        and (asked.include_non_base_boards or asked.board or _is_primary(call.query, instrument))
-    ]
+    found = await _chosen(
+        call.query.instruments(),
+        lambda instrument: (
+            _matches(instrument, asked)
+            # Whoever names a board means it, whether it is a primary one or not.
+            and (asked.include_non_base_boards or bool(asked.board) or _is_primary(call.query, instrument))
+        ),
+    )
     found.sort(key=lambda instrument: -instrument.rating)
     return await _rows(call, found[asked.offset : asked.offset + asked.limit], asked.format)
 
@@ -48,14 +50,15 @@ async def search(call: Call, asked: AskSecurities) -> Response:
 async def catalogue(call: Call, asked: AskCatalogue) -> Response:
     """Answer with the instruments of an exchange in the venue's order."""
     today = datetime.fromtimestamp(call.now_s, UTC).date()
-    found = [
-        instrument
-        for instrument in call.query.instruments()
-        if instrument.key[0] == asked.exchange
-        and (asked.market is None or instrument.market == asked.market)
-        and (asked.include_old or instrument.cancels_on >= today)
-        and (asked.include_non_base_boards or _is_primary(call.query, instrument))
-    ]
+    found = await _chosen(
+        call.query.instruments(),
+        lambda instrument: (
+            instrument.key[0] == asked.exchange
+            and (asked.market is None or instrument.market == asked.market)
+            and (asked.include_old or instrument.cancels_on >= today)
+            and (asked.include_non_base_boards or _is_primary(call.query, instrument))
+        ),
+    )
     end = None if asked.limit is None else asked.offset + asked.limit
     return await _rows(call, found[asked.offset : end], asked.format)
 
@@ -159,13 +162,18 @@ def _is_primary(query: Query, instrument: Instrument) -> bool:
     return primary is not None and primary.board == instrument.board
 
 
-async def _rows(call: Call, instruments: Sequence[Instrument], message_format: Format) -> Response:
-    rows = []
-    for number, instrument in enumerate(instruments, start=1):
-        rows.append(await _row(call, instrument))
-        if number % ROWS_AT_ONCE_MAX == 0:
+async def _chosen(instruments: Sequence[Instrument], is_wanted: Callable[[Instrument], bool]) -> list[Instrument]:
+    """Return those that are wanted; with many to look at, others have their turn between."""
+    found: list[Instrument] = []
+    for start in range(0, len(instruments), ROWS_AT_ONCE_MAX):
+        if start:
             await asyncio.sleep(0)
-    return rows_answer(Security, rows, message_format)
+        found += filter(is_wanted, instruments[start : start + ROWS_AT_ONCE_MAX])
+    return found
+
+
+async def _rows(call: Call, instruments: Sequence[Instrument], message_format: Format) -> Response:
+    return await made_answer(Security, instruments, partial(_row, call), message_format)
 
 
 async def _row(call: Call, instrument: Instrument) -> Security:

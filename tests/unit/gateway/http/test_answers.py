@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import pairwise
 
+import msgspec
 import pytest
 
-from tapewire.gateway.http.answers import ROWS_AT_ONCE_MAX, error_answer, rows_answer
+from tapewire.gateway.http.answers import ROWS_AT_ONCE_MAX, error_answer, made_answer, rows_answer
 from tapewire.model import Bar, BarsHistory
 from tapewire.protocol.words import Format
 from tapewire.simulation import run_virtual
@@ -81,6 +83,55 @@ def test_the_parts_make_the_whole(count: int, wrapper: BarsHistory | None) -> No
         assert (value["next"], value["prev"]) == (5, None)
         value = value["history"]
     assert [row["t"] for row in value] == list(range(count))
+
+
+@pytest.mark.parametrize("count", [0, 1, ROWS_AT_ONCE_MAX, ROWS_AT_ONCE_MAX + 1, 3 * ROWS_AT_ONCE_MAX])
+def test_rows_that_are_made_while_they_are_sent_make_the_whole(count: int) -> None:
+    async def main() -> tuple[list[int], list[int]]:
+        made: list[int] = []
+        made_before_part: list[int] = []
+        sent = bytearray()
+
+        async def make(number: int) -> Bar:
+            made.append(number)
+            return bar(number)
+
+        async def receive() -> dict[str, object]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(message: object) -> None:
+            assert isinstance(message, dict)
+            if message["type"] == "http.response.body":
+                made_before_part.append(len(made))
+                sent.extend(message.get("body", b""))
+
+        answer = await made_answer(Bar, range(count), make, Format.SLIM)
+        await answer({"type": "http"}, receive, send)
+        assert made == list(range(count))
+        return [row["t"] for row in json.loads(bytes(sent))], made_before_part
+
+    times, made_before_part = run_virtual(main)
+    assert times == list(range(count))
+    if count > ROWS_AT_ONCE_MAX:
+        assert made_before_part[0] == 1
+        steps = [newer - older for older, newer in pairwise(made_before_part)]
+        assert max(steps) <= ROWS_AT_ONCE_MAX
+    else:
+        assert made_before_part == [count]
+
+
+def test_large_rows_go_in_smaller_chunks() -> None:
+    async def scenario(hall: Hall) -> None:
+        listed = [
+            msgspec.structs.replace(SBER, symbol=f"S{number}", description="x" * 5000) for number in range(600)
+        ]
+        hall.venue._instruments = {instrument.key: instrument for instrument in listed}
+        reply = await hall.raw("/md/v2/Securities/MOEX")
+        assert [row["symbol"] for row in reply.value] == [instrument.symbol for instrument in listed]
+        assert max(map(len, reply.parts)) < 128 * 1024
+
+    run(scenario)
 
 
 def test_an_error_has_a_code_and_a_message() -> None:
