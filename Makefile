@@ -4,8 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
+FUZZ_SECONDS ?= 20
 
-.PHONY: setup run test conformance check format bench clean
+.PHONY: setup run test conformance check format bench fuzz clean
 
 setup: $(READY)
 
@@ -39,5 +40,11 @@ format: $(READY)
 bench: $(READY)
 	@$(BIN)/python -m bench $(if $(ARGS),$(ARGS),all)
 
+# Bounded: so many seconds for each reader. Where the fuzzer does not exist it says so and goes on.
+fuzz: $(READY)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet \
+		--disable-pip-version-check --only-binary atheris --editable '.[fuzz]' || true
+	@$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) $(ARGS)
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) .fuzz .mypy_cache .ruff_cache .hypothesis dist build

@@ -47,3 +47,13 @@ def test_list_names_every_bench() -> None:
 
     assert done.returncode == 0
     assert done.stdout.startswith("receive ")
+
+
+def test_http_compares_equal_answers_and_watches_a_feed() -> None:
+    done = bench("http", "--json", "--runs", "1", "--messages", "8")
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["ratios"]["bars_gateway_to_starlette_encoding"] > 0
+    assert result["figures"]["feed_samples_during"] > 0
+    assert result["figures"]["feed_cuts"] == 0
