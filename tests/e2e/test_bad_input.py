@@ -364,8 +364,14 @@ async def subscribed(system: System, token: str) -> AsyncIterator[Client]:
         yield client
 
 
-async def behind(client: Client, seen: Seen) -> None:
+async def delivered(system: System) -> None:
+    """Wait for the beat: answers do not, and would overtake what has happened before them."""
+    await until(lambda: not system.gateway._pulse._due)
+
+
+async def behind(system: System, client: Client, seen: Seen) -> None:
     """Ask for a last answer, so that all that came before it has been seen."""
+    await delivered(system)
     await client.write(text(opcode="ping", guid=BEHIND))
     await seen.read(client)
 
@@ -386,6 +392,7 @@ async def play_socket(system: System, path: str, sent: bytes, token: str) -> tup
         with contextlib.suppress(ConnectionError):
             await client.write(sent)
             expected += publish(system)
+            await delivered(system)
             await client.write(text(opcode="ping", guid=BEHIND))
         await reading
         outcome = seen.outcome
@@ -397,7 +404,7 @@ async def play_socket(system: System, path: str, sent: bytes, token: str) -> tup
                 assert seen.trades == expected[: max(TRADES_AT_ONCE, len(seen.trades))]
         if seen.closed is None:
             expected += publish(system)
-            await behind(client, seen)
+            await behind(system, client, seen)
             if path == "/ws":
                 assert seen.trades == expected
         return outcome, seen.closed is None
@@ -443,7 +450,7 @@ async def check(system: System, name: str, end: str) -> None:
             outcome, lives_on = await play_socket(system, end.strip("`"), make(tokens), tokens.good)
         last = publish(system)[-1]
         seen = Seen()
-        await behind(bystander, seen)
+        await behind(system, bystander, seen)
         assert seen.trades == list(range(first, last + 1)), "the other connection has lost something"
         await asyncio.sleep(0)
     said = STATED[name]

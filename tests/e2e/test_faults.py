@@ -324,7 +324,9 @@ def test_a_bad_file_is_one_line_and_status_2_before_anything_listens(
 def test_faults_that_have_struck_are_counted_for_the_operator() -> None:
     async def main() -> str:
         faults = read_faults('[[fault]]\nname = "gone"\nkind = "cut"\non = "request"\nguid = "cut*"')
-        settings = Settings(port=0, symbols=1, faults=faults, admin_token=Secret("chosen-by-the-operator"), drain_s=0)
+        settings = Settings(
+            port=0, symbols=1, faults=faults, admin_token=Secret("chosen-by-the-operator"), drain_s=0
+        )
         async with System(settings) as system, asyncio.timeout(DEADLINE_S):
             async with connect(system.ready_line()["ws"]) as client:
                 await client.send('{"opcode":"ping","guid":"cut here"}')

@@ -49,6 +49,9 @@ class Subscriber(Protocol):
     def deliver_state(self, position: StreamPosition, state: Burst) -> None:
         """Take a newer state."""
 
+    def deliver_first(self, position: StreamPosition, state: Burst) -> None:
+        """Take the first state of a topic that had none when this subscriber joined."""
+
     def deliver_final(self, position: StreamPosition, state: Burst) -> None:
         """Take the last form of a state, before the first form of the next."""
 
@@ -146,7 +149,7 @@ class StateFeed:
             elif joined[subscriber] is None:
                 # The source did not know the state when this one joined, so this is its first.
                 first = first or Burst((self._write(_as_existing(snapshot.record)),), state.at_s)
-                subscriber.deliver_state(position, first)
+                subscriber.deliver_first(position, first)
             elif joined[subscriber] != position:
                 subscriber.deliver_state(position, state)
 

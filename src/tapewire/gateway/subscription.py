@@ -48,6 +48,13 @@ class Subscription(Outlet):
             self._is_settled = True
             self._outbox.put_state(self, state)
 
+    def deliver_first(self, position: StreamPosition, state: Burst) -> None:
+        """Take the first state of a topic that had none at the joining: no newer one replaces it."""
+        if self._joining is None:
+            self._outbox.put_events(self, state)
+        else:
+            self._state = position, state
+
     def deliver_final(self, position: StreamPosition, state: Burst) -> None:
         """Take the last form of a state."""
         self._outbox.put_final(self, state)
@@ -73,17 +80,7 @@ class Subscription(Outlet):
         """Send the past and continue behind it: what the past already holds is dropped."""
         waiting, self._joining = self._joining or [], None
         newest = past[-1] if past else None
-        newest_id = newest.id if isinstance(newest, Trade) else 0
-        known = 0
-        for index, (position, record) in enumerate(waiting, start=1):
-            if position.epoch == reached.epoch:
-                is_known = position.sequence <= reached.sequence
-            else:
-                # The venue has restarted between the two, and positions do not say which came first. The
-                # numbers of trades do: they grow along a tape, whatever its epoch.
-                is_known = isinstance(record, Trade) and record.id <= newest_id
-            if is_known:
-                known = index
+        known = sum(_is_known(position, record, newest, reached) for position, record in waiting)
         self._outbox.put_past(self, (write(record) for record in past), known)
         self._reached = reached
         state, self._state = self._state, None
@@ -92,8 +89,20 @@ class Subscription(Outlet):
 
     def _is_past(self, position: StreamPosition) -> bool:
         reached = self._reached
-        return reached is not None and position.epoch == reached.epoch and position.sequence <= reached.sequence
+        return reached is not None and position <= reached
 
     def _remember(self, position: StreamPosition, record: Record | None) -> None:
         if self._joining is not None and self.paced is not None:  # else the outbox is closed and has not taken it
             self._joining.append((position, record))
+
+
+def _is_known(
+    position: StreamPosition, record: Record | None, newest: Record | None, reached: StreamPosition
+) -> bool:
+    """Return whether a past that reaches so far and ends with ``newest`` holds what happened at a position."""
+    if position.epoch == reached.epoch or position > reached:
+        return position <= reached
+    # The venue has begun anew in between, and may have forgotten its last moments.
+    if isinstance(record, Trade) and isinstance(newest, Trade):
+        return record.id <= newest.id
+    return newest is not None

@@ -79,9 +79,11 @@ class Topic(NamedTuple):
 
 
 class StreamPosition(NamedTuple):
-    """Where a stream stands: equal positions, equal content; later ones are larger. A new ``epoch`` starts again.
+    """Where a stream stands: equal positions, equal content; later ones are larger.
 
-    Events are numbered one by one; of states some numbers may never be seen.
+    Events are numbered one by one; of states some numbers may never be seen. A new ``epoch`` starts the numbers
+    again, and as a text it is larger than those before it: so a page that was read across a restart tells what
+    came before it.
     """
 
     epoch: str

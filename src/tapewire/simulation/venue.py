@@ -97,7 +97,7 @@ class ScriptedVenue:
         self._portfolios = frozenset(portfolios)
         self._clock = clock
         self._epoch_number = 1
-        self._epoch = "epoch-1"
+        self._epoch = "epoch-0001"
         self._sequences: dict[Topic, int] = {}
         self._states: dict[Topic, Record] = {}
         self._tapes: dict[Topic, deque[Trade]] = {}
@@ -244,7 +244,7 @@ class ScriptedVenue:
     def restart(self) -> None:
         """Begin a new epoch: all sequences start again; states and tapes stay, and open states are told."""
         self._epoch_number += 1
-        self._epoch = f"epoch-{self._epoch_number}"
+        self._epoch = f"epoch-{self._epoch_number:04}"
         self._sequences.clear()
         for topic in self._states:
             self._advance(topic)

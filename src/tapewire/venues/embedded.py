@@ -116,7 +116,8 @@ class EmbeddedVenue:
             ValueError: Two instruments have the same exchange, symbol and board.
         """
         at_ns = clock.wall_ns()
-        epoch = f"{at_ns:x}"
+        # Of one width, so that later epochs are larger texts.
+        epoch = f"{at_ns:016x}"
         self._market = market
         self._directory = Directory(market.instruments)
         # Without a journal a restart forgets the numbers it has given. Starting from the time keeps them

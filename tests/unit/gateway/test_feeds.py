@@ -33,6 +33,9 @@ class Subscriber:
         [shared] = state.messages
         self.states.append((asyncio.get_running_loop().time(), json.loads(shared + b"}")["data"]))
 
+    def deliver_first(self, position: StreamPosition, state: Burst) -> None:
+        self.deliver_state(position, state)
+
     def deliver_final(self, position: StreamPosition, state: Burst) -> None:
         raise AssertionError("of bars only")
 

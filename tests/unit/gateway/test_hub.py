@@ -44,6 +44,9 @@ class Subscriber:
     def deliver_state(self, position: StreamPosition, state: Burst) -> None:
         raise AssertionError("there is no state")
 
+    def deliver_first(self, position: StreamPosition, state: Burst) -> None:
+        raise AssertionError("there is no state")
+
     def deliver_final(self, position: StreamPosition, state: Burst) -> None:
         raise AssertionError("there is no state")
 

@@ -92,7 +92,7 @@ def test_trades_are_pushed_with_gapless_positions(venue: ScriptedVenue, sink: Si
     first = venue.publish_trade(SBER, Decimal("300.01"), lots=5, side=Side.SELL)
     second = venue.publish_trade(SBER, 300.02)
     venue.publish_trade(instrument("GAZP"), 130)
-    assert sink.heard == [("epoch-1", 2, first), ("epoch-1", 3, second)]
+    assert sink.heard == [("epoch-0001", 2, first), ("epoch-0001", 3, second)]
     assert before.id < first.id < second.id
     assert (first.price, first.quantity, first.side) == (300.01, 5, Side.SELL)
 
@@ -104,7 +104,7 @@ def test_state_is_told_and_pulled(venue: ScriptedVenue, sink: Sink) -> None:
     venue.set_book(SBER, bids=[(300.0, 1)])
     book = venue.set_book(SBER, bids=[(300.0, 1), (299.9, 2)], asks=[(300.1, 3)])
     assert sink.heard == [("changed", topic)] * 2
-    assert venue.current(topic) == (StreamPosition("epoch-1", 2), book)
+    assert venue.current(topic) == (StreamPosition("epoch-0001", 2), book)
     assert [level.volume for level in book.bids] == [1, 2]
 
 
@@ -124,7 +124,7 @@ def test_a_late_snapshot_is_none_until_released(venue: ScriptedVenue, sink: Sink
     assert (venue.current(topic), sink.heard) == (None, [])
     venue.release_snapshot(topic)
     assert sink.heard == [("changed", topic)]
-    assert venue.current(topic) == (StreamPosition("epoch-1", 1), book)
+    assert venue.current(topic) == (StreamPosition("epoch-0001", 1), book)
 
 
 def test_a_restart_begins_a_new_epoch_and_numbers_anew(venue: ScriptedVenue, sink: Sink) -> None:
@@ -136,10 +136,10 @@ def test_a_restart_begins_a_new_epoch_and_numbers_anew(venue: ScriptedVenue, sin
     venue.open(trades, sink)
     venue.restart()
     trade = venue.publish_trade(SBER, 301)
-    assert sink.heard == [("changed", book), ("epoch-2", 1, trade)]
+    assert sink.heard == [("changed", book), ("epoch-0002", 1, trade)]
     snapshot = venue.current(book)
     assert snapshot is not None
-    assert snapshot.position == StreamPosition("epoch-2", 1)
+    assert snapshot.position == StreamPosition("epoch-0002", 1)
 
 
 def test_a_restart_does_not_release_a_late_snapshot(venue: ScriptedVenue, sink: Sink) -> None:
@@ -230,7 +230,7 @@ def test_a_page_is_taken_after_the_first_delay(
         asyncio.get_running_loop().call_later(0.5, venue.publish_trade, SBER, 300)
         page = await venue.recent_trades(venue.topic(TopicKind.TRADES, SBER), 100)
         assert [trade.id - first + 1 for trade in page.trades] == ids
-        assert page.position == StreamPosition("epoch-1", len(ids))
+        assert page.position == StreamPosition("epoch-0001", len(ids))
         assert all(trade.existing for trade in page.trades)
         assert asyncio.get_running_loop().time() == sum(delays)
 
