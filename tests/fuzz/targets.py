@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
@@ -14,18 +15,25 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from tapewire.gateway.bounded_log import BoundedLog
 from tapewire.gateway.command_session import CommandSession
+from tapewire.gateway.counters import Counters
 from tapewire.gateway.http.market import MARKET_ENDPOINTS
 from tapewire.gateway.hub import Hub
+from tapewire.gateway.limits import Limits
+from tapewire.gateway.misuse import Misuse
 from tapewire.gateway.outbox import Outbox
+from tapewire.gateway.pulse import Pulse
 from tapewire.gateway.quotas import ConnectionQuota
 from tapewire.gateway.session import DataSession, SessionServices
+from tapewire.gateway.standing import Reception, Standing
 from tapewire.gateway.tokens import TokenAuthority, new_signing_key
 from tapewire.market.catalogue import catalogue
 from tapewire.model import Bar, InstrumentUpdate, TopicKind
 from tapewire.protocol.assembler import Assembler, Closed, Failed, Message, Ping, Pong
 from tapewire.protocol.commands import command_bytes, read_command
 from tapewire.protocol.errors import BadRequestError
+from tapewire.protocol.frames import split_frames
 from tapewire.protocol.http_requests import read_http_request
 from tapewire.protocol.limits import GUID_CHARACTERS_MAX
 from tapewire.protocol.reading import Envelope, read_envelope
@@ -170,19 +178,20 @@ class _Stand(NamedTuple):
     venue: ScriptedVenue
     hub: Hub
     services: SessionServices
+    standing: Standing
     tasks: set[asyncio.Task[None]]
     outbox: Outbox
 
     def sent(self) -> list[dict[str, Any]]:
         """Take everything that waits to be sent, as the socket would."""
-        return [json.loads(message) for message in self.outbox.take(1 << 30)]
+        return [json.loads(frame.payload) for frame in split_frames(self.outbox.take(1 << 30))]
 
 
 def _stand() -> _Stand:
     clock = VirtualClock()
     venue = ScriptedVenue(_INSTRUMENTS, portfolios=("D1",), clock=clock)
     loop = asyncio.get_running_loop()
-    hub = Hub(venue, loop)
+    hub = Hub(venue, loop, Pulse(loop, clock.stopwatch_s))
     tasks: set[asyncio.Task[None]] = set()
 
     def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -192,8 +201,17 @@ def _stand() -> _Stand:
         return task
 
     tokens: Any = _Tokens()
-    services = SessionServices(hub, venue, tokens, ConnectionQuota(), spawn)
-    return _Stand(venue, hub, services, tasks, Outbox(_overflowed))
+    limits = Limits()
+    misuse = Misuse(limits.misuse_points, limits.misuse_block_s, loop.time)
+    bounded_log = BoundedLog(logging.getLogger("tapewire.fuzz"), loop.time)
+    reception = Reception(tokens, ConnectionQuota(), misuse, Counters(), limits, bounded_log, loop.time)
+    services = SessionServices(hub, venue, spawn, limits)
+    standing = Standing(reception, 1, "/ws", "127.0.0.1:1")
+    return _Stand(venue, hub, services, standing, tasks, Outbox(_nothing, _overflowed))
+
+
+def _nothing() -> None:
+    """Stands for what would make the session write: here the test takes everything itself."""
 
 
 def _overflowed() -> None:
@@ -248,7 +266,7 @@ async def _serve_data(messages: list[Message]) -> None:
         stand.venue.publish_trade(instrument, 300)
         stand.venue.set_book(instrument, [(300, 1)], [(301, 2)])
         stand.venue.set_quote(instrument, 300)
-    session = DataSession(stand.services, stand.outbox, lambda is_urgent: None)
+    session = DataSession(stand.services, stand.standing, stand.outbox, _nothing, asyncio.get_running_loop().time)
     live: set[str] = set()
     for number, message in enumerate(messages, start=1):
         before = [each for each in stand.sent() if "requestGuid" in each]
@@ -271,7 +289,6 @@ async def _serve_data(messages: list[Message]) -> None:
     assert stand.hub.topics == 0
     assert stand.venue.open_topics == ()
     assert not stand.tasks
-    assert not stand.services.quota._by_login
 
 
 def serve_commands(data: bytes) -> None:
@@ -281,14 +298,15 @@ def serve_commands(data: bytes) -> None:
 
 async def _serve_commands(messages: list[Message]) -> None:
     stand = _stand()
-    session = CommandSession(stand.services, stand.outbox, lambda is_urgent: None)
+    session = CommandSession(
+        stand.services, stand.standing, stand.outbox, _nothing, asyncio.get_running_loop().time
+    )
     for message in messages:
         session.receive(message)
         await asyncio.sleep(0)
         [answer] = stand.sent()
         _check_answer(answer)
     session.close()
-    assert not stand.services.quota._by_login
 
 
 def _check_answer(answer: dict[str, Any]) -> None:

@@ -249,6 +249,7 @@ def test_a_cut_reader_that_comes_back_in_time_reads_1013() -> None:
 def test_a_stalled_reader_of_states_keeps_one_slot_each_and_is_not_cut() -> None:
     async def scenario(world: World) -> None:
         peer = await world.connect()
+        world.venue.set_quote(SBER, 299)
         for number in range(1000):
             peer.subscribe(QUOTE, f"g{number}")
         await asyncio.sleep(5)
@@ -269,6 +270,7 @@ def test_a_stalled_reader_of_states_keeps_one_slot_each_and_is_not_cut() -> None
 def test_in_strict_mode_the_same_reader_is_cut() -> None:
     async def scenario(world: World) -> None:
         peer = await world.connect()
+        world.venue.set_quote(SBER, 299)
         for number in range(1000):
             peer.subscribe(QUOTE, f"g{number}")
         await asyncio.sleep(5)
