@@ -36,45 +36,45 @@ class OutboxMode(StrEnum):
 class _Place:
     """A place in the queue: a burst, and what stands behind the shared bytes of each of its messages."""
 
-    __slots__ = ("burst", "tail")
+    __slots__ = ("burst", "is_replaceable", "tail")
 
-    is_replaceable = False
-
-    def __init__(self, tail: bytes, burst: Burst | None) -> None:
+    def __init__(self, tail: bytes, *, is_replaceable: bool) -> None:
         self.tail = tail
+        #: Whether it is a state that newer ones replace.
+        self.is_replaceable = is_replaceable
         #: None only for an outlet that stands in no queue.
-        self.burst = burst
+        self.burst: Burst | None = None
 
 
 class Outlet(_Place):
     """One subscription as the outbox sees it: where its messages end and what of it is waiting.
 
-    It is itself the place of its newest state, which newer ones replace there.
+    It is itself a place: of its newest state, or of the first events that wait if it has no states. Nothing has to
+    be made to put one into the queue.
     """
 
     __slots__ = ("is_cancelled", "paced")
 
-    is_replaceable = True
-
-    def __init__(self, tail: bytes) -> None:
-        super().__init__(tail, None)
+    def __init__(self, tail: bytes, *, is_of_states: bool) -> None:
+        super().__init__(tail, is_replaceable=is_of_states)
         self.is_cancelled = False
         self.paced: _Paced | None = None
 
 
 class _Events(_Place):
-    """The place of what is not replaced."""
+    """The place of what is not replaced and cannot stand in the place of its outlet."""
 
     __slots__ = ("outlet",)
 
     def __init__(self, outlet: Outlet, burst: Burst) -> None:
         self.tail = outlet.tail
+        self.is_replaceable = False
         self.burst = burst
         self.outlet = outlet
 
 
 #: Answers belong to no subscription and are whole.
-_ANSWERS = Outlet(b"")
+_ANSWERS = Outlet(b"", is_of_states=False)
 
 
 class _Paced:
@@ -171,16 +171,20 @@ class Outbox:
 
     def put_answer(self, message: bytes, at_s: float) -> None:
         """Add a whole message that is never replaced."""
-        self._put(_ANSWERS, Burst((message,), at_s))
+        burst = Burst((message,), at_s)
+        self._put(_Events(_ANSWERS, burst), burst)
 
     def put_events(self, outlet: Outlet, burst: Burst) -> None:
         """Add events of a subscription, behind its past if that is still on its way."""
         paced = outlet.paced
-        if paced is None:
-            self._put(outlet, burst)
-        else:
+        if paced is not None:
             for message in burst.messages:
                 self._put_behind_past(paced, Burst((message,), burst.at_s))
+        elif outlet.burst is not None or outlet.is_replaceable:
+            self._put(_Events(outlet, burst), burst)
+        elif not self._is_closed:
+            outlet.burst = burst
+            self._put(outlet, burst)
 
     def put_state(self, outlet: Outlet, burst: Burst) -> None:
         """Add a newer state of a subscription; one that still waits is replaced where it stands.
@@ -216,7 +220,7 @@ class Outbox:
             self.irreplaceable += 1
             self._check_bound()
         else:
-            self._put(outlet, burst)
+            self._put(_Events(outlet, burst), burst)
 
     def hold(self, outlet: Outlet) -> None:
         """Keep what :meth:`put_events` adds until :meth:`put_past` says what came before it."""
@@ -249,8 +253,11 @@ class Outbox:
             self._paced.pop(outlet, None)
             outlet.paced = None
         if outlet.burst is not None:
+            if outlet.is_replaceable:
+                self._replaceable -= 1
+            else:
+                self.irreplaceable -= len(outlet.burst.messages)
             outlet.burst = None
-            self._replaceable -= 1
             self._queue.remove(outlet)
         kept: deque[_Place] = deque()
         for place in self._queue:
@@ -271,8 +278,8 @@ class Outbox:
                 place = queue.popleft()
                 burst = place.burst
                 assert burst is not None
+                place.burst = None
                 if place.is_replaceable:
-                    place.burst = None
                     states += 1
                 else:
                     others += len(burst.messages)
@@ -313,10 +320,10 @@ class Outbox:
         self._queue.clear()
         self.irreplaceable = self._replaceable = 0
 
-    def _put(self, outlet: Outlet, burst: Burst) -> None:
+    def _put(self, place: _Place, burst: Burst) -> None:
         if self._is_closed:
             return
-        self._queue.append(_Events(outlet, burst))
+        self._queue.append(place)
         self.irreplaceable = waiting = self.irreplaceable + len(burst.messages)
         if waiting > self._messages_max:
             self.overflow()

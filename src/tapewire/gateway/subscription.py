@@ -24,7 +24,7 @@ class Subscription(Outlet):
     def __init__(
         self, guid: str, feed: StateFeed | EventFeed, outbox: Outbox, hurry: Callable[[], None] | None
     ) -> None:
-        super().__init__(data_tail(guid))
+        super().__init__(data_tail(guid), is_of_states=isinstance(feed, StateFeed))
         self.guid = guid
         self.feed = feed
         self._outbox = outbox

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tapewire.gateway.burst import Burst
-from tapewire.gateway.outbox import Outbox
+from tapewire.gateway.outbox import Outbox, Outlet
 from tapewire.protocol.frames import FrameOpcode, split_frames
 
 ALL = 1 << 30
@@ -12,6 +12,11 @@ ALL = 1 << 30
 def burst(*messages: bytes) -> Burst:
     """Return a burst of these messages, made at no time."""
     return Burst(messages, 0.0)
+
+
+def outlet_of(tail: bytes, *, is_of_states: bool = True) -> Outlet:
+    """Return an outlet that may have states, and events as well."""
+    return Outlet(tail, is_of_states=is_of_states)
 
 
 def messages_of(frames: bytes) -> list[bytes]:

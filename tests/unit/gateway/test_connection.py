@@ -19,12 +19,11 @@ from tapewire.gateway.connection import (
     ConnectionState,
 )
 from tapewire.gateway.limits import Limit
-from tapewire.gateway.outbox import Outlet
 from tapewire.gateway.pulse import Pulse
 from tapewire.protocol.assembler import Message
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX, REQUEST_BACKLOG_BYTES_MAX
 from tapewire.simulation import CLOSE_WAIT_S, LinkConditions, run_virtual
-from unit.gateway.mail import burst, messages_of
+from unit.gateway.mail import burst, messages_of, outlet_of
 from unit.gateway.world import BINARY, CLOSE, PING, PONG, SBER, TEXT, TRADES, World, run
 
 CONTINUATION = 0
@@ -337,7 +336,7 @@ def test_reading_pauses_while_many_pasts_are_under_way() -> None:
     async def main() -> None:
         bench = Bench()
         bench.connection.connected(bench.wire)
-        outlets = [Outlet(b"") for _ in range(PASTS_AT_ONCE_MAX)]
+        outlets = [outlet_of(b"") for _ in range(PASTS_AT_ONCE_MAX)]
         for outlet in outlets:
             bench.connection.outbox.hold(outlet)
         bench.text(b"waits")
@@ -419,7 +418,7 @@ def test_a_past_of_nothing_writes_nothing() -> None:
     async def main() -> None:
         bench = Bench()
         bench.connection.connected(bench.wire)
-        outlet = Outlet(b"")
+        outlet = outlet_of(b"")
         bench.connection.outbox.hold(outlet)
         bench.connection.outbox.put_past(outlet, ())
         bench.connection.flush()  # the wire refuses to send nothing
@@ -447,7 +446,7 @@ def test_an_overflow_ends_the_connection_when_the_delivery_is_over() -> None:
         bench = Bench(messages_max=10)
         bench.connection.connected(bench.wire)
         bench.wire.unsent_bytes = 1
-        outlet = Outlet(b"")
+        outlet = outlet_of(b"")
         for _ in range(100):
             bench.connection.outbox.put_events(outlet, burst(b"x"))
         assert bench.connection.state is ConnectionState.OPEN

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tapewire.gateway.burst import Burst
-from tapewire.gateway.outbox import Outbox, OutboxMode, Outlet
+from tapewire.gateway.outbox import Outbox, OutboxMode
 from tapewire.protocol.limits import UNPROCESSED_MESSAGES_MAX
-from unit.gateway.mail import ALL, burst, taken
+from unit.gateway.mail import ALL, burst, outlet_of, taken
 
 
 class Alarm:
@@ -27,7 +27,7 @@ def outbox(mode: OutboxMode = OutboxMode.CONFLATE) -> tuple[Outbox, Alarm]:
 
 def test_a_message_is_the_shared_bytes_and_the_tail() -> None:
     box, _ = outbox()
-    one, other = Outlet(b"|one"), Outlet(b"|other")
+    one, other = outlet_of(b"|one"), outlet_of(b"|other")
     box.put_answer(b"answer", 0.0)
     box.put_events(one, burst(b"event"))
     box.put_state(other, burst(b"state"))
@@ -38,7 +38,7 @@ def test_a_message_is_the_shared_bytes_and_the_tail() -> None:
 
 def test_a_state_is_replaced_where_it_stands() -> None:
     box, _ = outbox()
-    one, other = Outlet(b"1"), Outlet(b"2")
+    one, other = outlet_of(b"1"), outlet_of(b"2")
     box.put_state(one, burst(b"a"))
     box.put_state(other, burst(b"b"))
     box.put_answer(b"c", 0.0)
@@ -51,7 +51,7 @@ def test_a_state_is_replaced_where_it_stands() -> None:
 
 def test_a_state_that_waits_is_replaced_although_an_event_before_it_has_left() -> None:
     box, _ = outbox()
-    one = Outlet(b"")
+    one = outlet_of(b"")
     box.put_events(one, burst(b"first"))
     box.put_state(one, burst(b"a"))
     assert taken(box, 1) == [b"first"]
@@ -61,7 +61,7 @@ def test_a_state_that_waits_is_replaced_although_an_event_before_it_has_left() -
 
 def test_the_first_state_is_not_replaced_by_a_newer_one() -> None:
     box, _ = outbox()
-    one = Outlet(b"")
+    one = outlet_of(b"")
     box.put_events(one, burst(b"first"))
     box.put_state(one, burst(b"a"))
     box.put_state(one, burst(b"b"))
@@ -70,7 +70,7 @@ def test_the_first_state_is_not_replaced_by_a_newer_one() -> None:
 
 def test_in_strict_mode_every_state_counts() -> None:
     box, alarm = outbox(OutboxMode.STRICT)
-    one = Outlet(b"")
+    one = outlet_of(b"")
     for step in range(UNPROCESSED_MESSAGES_MAX):
         box.put_state(one, burst(b"%d" % step))
     assert box.count == UNPROCESSED_MESSAGES_MAX
@@ -82,7 +82,7 @@ def test_in_strict_mode_every_state_counts() -> None:
 
 def test_conflated_states_never_overflow_and_leave_the_bound_to_what_piles_up() -> None:
     box, alarm = outbox()
-    outlets = [Outlet(b"") for _ in range(UNPROCESSED_MESSAGES_MAX)]
+    outlets = [outlet_of(b"") for _ in range(UNPROCESSED_MESSAGES_MAX)]
     for _ in range(3):
         for outlet in outlets:
             box.put_state(outlet, burst(b"x"))
@@ -96,7 +96,7 @@ def test_conflated_states_never_overflow_and_leave_the_bound_to_what_piles_up() 
 
 def test_the_5001st_message_is_told_once_and_from_then_on_nothing_is_taken_in() -> None:
     box, alarm = outbox()
-    one, late = Outlet(b""), Outlet(b"")
+    one, late = outlet_of(b""), outlet_of(b"")
     box.hold(late)
     for _ in range(UNPROCESSED_MESSAGES_MAX):
         box.put_events(one, burst(b"x"))
@@ -108,7 +108,7 @@ def test_the_5001st_message_is_told_once_and_from_then_on_nothing_is_taken_in() 
         box.put_events(late, burst(b"x"))
         box.put_state(one, burst(b"x"))
         box.put_answer(b"x", 0.0)
-        box.hold(Outlet(b""))
+        box.hold(outlet_of(b""))
         box.put_past(late, [b"x"])
         box.overflow()
     assert (box.count, box.pasts, bool(box), alarm.rung) == (0, 0, False, 1)
@@ -118,7 +118,7 @@ def test_the_5001st_message_is_told_once_and_from_then_on_nothing_is_taken_in() 
 
 def test_cancelling_after_an_overflow_is_harmless() -> None:
     box, _ = outbox()
-    held, paced, plain = Outlet(b""), Outlet(b""), Outlet(b"")
+    held, paced, plain = outlet_of(b""), outlet_of(b""), outlet_of(b"")
     box.hold(held)
     box.hold(paced)
     box.put_past(paced, [b"past"])
@@ -131,7 +131,7 @@ def test_cancelling_after_an_overflow_is_harmless() -> None:
 
 def test_held_events_count_from_the_start_and_the_past_never() -> None:
     box, alarm = outbox()
-    one = Outlet(b"")
+    one = outlet_of(b"")
     box.hold(one)
     for step in range(3):
         box.put_events(one, burst(b"live %d" % step))
@@ -157,7 +157,7 @@ def test_the_past_is_drawn_only_as_it_is_taken() -> None:
             yield b"0123456789"
 
     box, _ = outbox()
-    one = Outlet(b"")
+    one = outlet_of(b"")
     box.hold(one)
     box.put_past(one, past())
     assert drawn == 0
@@ -170,7 +170,7 @@ def test_the_past_is_drawn_only_as_it_is_taken() -> None:
 
 def test_a_past_of_nothing_leaves_nothing_to_send() -> None:
     box, _ = outbox()
-    one = Outlet(b"")
+    one = outlet_of(b"")
     box.hold(one)
     box.put_past(one, ())
     assert taken(box) == []
@@ -180,7 +180,7 @@ def test_a_past_of_nothing_leaves_nothing_to_send() -> None:
 
 def test_what_others_get_overtakes_a_long_past() -> None:
     box, _ = outbox()
-    one, other = Outlet(b""), Outlet(b"")
+    one, other = outlet_of(b""), outlet_of(b"")
     box.hold(one)
     box.put_past(one, [b"past 1", b"past 2"])
     assert taken(box, 1) == [b"past 1"]
@@ -201,9 +201,9 @@ def test_take_ends_with_the_message_that_reaches_the_bound(bytes_max: int) -> No
 
 def test_closing_forgets_everything_and_rings_no_alarm() -> None:
     box, alarm = outbox()
-    one = Outlet(b"")
+    one = outlet_of(b"")
     box.put_events(one, burst(b"x"))
-    box.hold(Outlet(b""))
+    box.hold(outlet_of(b""))
     box.close()
     box.put_answer(b"x", 0.0)
     box.overflow()
@@ -215,7 +215,7 @@ def test_a_burst_is_framed_for_tails_of_every_length() -> None:
     both = burst(b"x" * 120, b"y" * 70_000)
     tails = [b"", b"12345", b"123456", b"abcdef", b"z" * 300, b"12345"]
     for tail in tails:
-        box.put_events(Outlet(tail), both)
+        box.put_events(outlet_of(tail), both)
     assert box.count == 2 * len(tails)
     assert taken(box) == [message + tail for tail in tails for message in both.messages]
     assert box.taken == 2 * len(tails)
@@ -229,7 +229,7 @@ def test_readiness_is_told_once_until_everything_was_taken() -> None:
         told += 1
 
     box = Outbox(tell, lambda: None)
-    one = Outlet(b"")
+    one = outlet_of(b"")
     box.put_state(one, burst(b"a"))
     box.put_state(one, burst(b"b"))
     box.put_events(one, burst(b"c"))
@@ -251,7 +251,7 @@ def test_readiness_is_told_once_until_everything_was_taken() -> None:
 
 def test_the_oldest_message_tells_its_time() -> None:
     box, _ = outbox()
-    one, other = Outlet(b""), Outlet(b"")
+    one, other = outlet_of(b""), outlet_of(b"")
     assert box.oldest_s is None
     box.put_state(one, Burst([b"a"], 1.0))
     box.put_answer(b"b", 2.0)
@@ -267,7 +267,7 @@ def test_the_oldest_message_tells_its_time() -> None:
 
 def test_a_final_form_takes_the_place_of_a_state_among_others() -> None:
     box, _ = outbox()
-    bars, other = Outlet(b""), Outlet(b"")
+    bars, other = outlet_of(b""), outlet_of(b"")
     box.put_state(other, burst(b"x"))
     box.put_state(bars, burst(b"9:00 so far"))
     box.put_answer(b"y", 0.0)
