@@ -24,8 +24,9 @@ LOTS_MIN = 4
 #: A random walk of n steps with deviation d spans about 1.6 d √n from its lowest to its highest point.
 _SPAN = 1.6
 
-#: What a part reaches beyond its open and close at most, in deviations of a step.
-_WICK = 0.9
+#: What a part reaches beyond its open and close on either side, in deviations of a step.
+#: Never nothing: a quiet hour of a lively day is not dead, and neither are its minutes.
+_WICK_MIN, _WICK_MAX = 0.1, 0.5
 
 #: A minute holds 6,000 of these slots; a trade has one for itself.
 _SLOT_NS = 10_000_000
@@ -69,8 +70,8 @@ def split(whole: TickBar, parts: Sequence[Part], random: Random) -> list[TickBar
     bars = []
     for place, part in enumerate(chosen):
         opens, closes = points[place], points[place + 1]
-        high = max(opens, closes) + int(random.random() * random.random() * deviation * _WICK)
-        low = min(opens, closes) - int(random.random() * random.random() * deviation * _WICK)
+        high = max(opens, closes) + _wick(deviation, random)
+        low = min(opens, closes) - _wick(deviation, random)
         bars.append(
             TickBar(
                 part.time_s,
@@ -142,9 +143,26 @@ def _walk(whole: TickBar, steps: int, deviation: float, random: Random) -> list[
         walk.append(walk[-1] + (2 * random.random() - 1) * reach)
     drift = (whole.close_ticks - whole.open_ticks - walk[-1]) / steps
     low, high = whole.low_ticks, whole.high_ticks
-    points = [min(max(int(whole.open_ticks + gone + drift * step), low), high) for step, gone in enumerate(walk)]
+    points = [
+        _reflected(round(whole.open_ticks + gone + drift * step), low, high) for step, gone in enumerate(walk)
+    ]
     points[0], points[-1] = whole.open_ticks, whole.close_ticks
     return points
+
+
+def _reflected(ticks: int, low: int, high: int) -> int:
+    """Return a price that has left its bounds as it comes back from them: stopped there, it would stand still."""
+    if low == high:
+        return low
+    period = 2 * (high - low)
+    gone = (ticks - low) % period
+    return low + min(gone, period - gone)
+
+
+def _wick(deviation: float, random: Random) -> int:
+    """Return how far a bar reaches beyond its open and close, ticks; of less than one, now and then one."""
+    reach = (_WICK_MIN + (_WICK_MAX - _WICK_MIN) * random.random()) * deviation
+    return int(reach + random.random())
 
 
 def _turns(bar: TickBar, random: Random) -> list[int]:
