@@ -207,11 +207,15 @@ def _stand() -> _Stand:
     reception = Reception(tokens, ConnectionQuota(), misuse, Counters(), limits, bounded_log, loop.time)
     services = SessionServices(hub, venue, spawn, limits)
     standing = Standing(reception, 1, "/ws", "127.0.0.1:1")
-    return _Stand(venue, hub, services, standing, tasks, Outbox(_nothing, _overflowed))
+    return _Stand(venue, hub, services, standing, tasks, Outbox(_nothing, _overflowed, _broken))
 
 
 def _nothing() -> None:
     """Stands for what would make the session write: here the test takes everything itself."""
+
+
+def _broken(outlet: object, error: Exception) -> None:
+    raise AssertionError("every past can be written") from error
 
 
 def _overflowed() -> None:

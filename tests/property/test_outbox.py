@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tapewire.gateway.outbox import Outbox, OutboxMode, Outlet
-from unit.gateway.mail import burst, outlet_of, taken
+from unit.gateway.mail import burst, no_past_breaks, outlet_of, taken
 
 #: One that runs reach soon, and one that they never reach.
 BOUNDS = (10, 10_000)
@@ -146,7 +146,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def open(self, mode: OutboxMode, messages_max: int) -> None:
         self.overflows = 0
         self.model = Model(mode is OutboxMode.STRICT, messages_max)
-        self.outbox = Outbox(lambda: None, self.overflowed, messages_max=messages_max, mode=mode)
+        self.outbox = Outbox(lambda: None, self.overflowed, no_past_breaks, messages_max=messages_max, mode=mode)
         self.made = 0
         self.sent = 0
 

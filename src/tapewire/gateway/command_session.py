@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tapewire.gateway.outbox import Outbox
+from tapewire.gateway.outbox import Outbox, Outlet
 from tapewire.gateway.session import SessionServices
 from tapewire.gateway.standing import Standing
 from tapewire.protocol.assembler import Message
@@ -52,6 +52,10 @@ class CommandSession:
             answer = SystemMessage(refusal.guid, int(refusal.code), refusal.text)
         self._outbox.put_answer(answer.encode(), self._now())
         self._hurry()
+
+    def broke(self, outlet: Outlet, error: Exception) -> None:
+        """Nothing here has a past."""
+        raise AssertionError("nothing is subscribed to on the order socket") from error
 
     def close(self) -> None:
         """Forget the token."""

@@ -22,7 +22,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from tapewire.gateway.limits import Limit
-from tapewire.gateway.outbox import Outbox, OutboxMode
+from tapewire.gateway.outbox import Outbox, OutboxMode, Outlet
 from tapewire.gateway.pulse import Pulse
 from tapewire.ports import Transport
 from tapewire.protocol.assembler import Assembler, Closed, Failed, Message, Ping
@@ -71,6 +71,9 @@ class MessageHandler(Protocol):
     def receive(self, message: Message) -> None:
         """Take one message."""
 
+    def broke(self, outlet: Outlet, error: Exception) -> None:
+        """What came before a subscription cannot be written."""
+
     def close(self) -> None:
         """The connection is gone."""
 
@@ -89,7 +92,9 @@ class Connection:
         mode: OutboxMode = OutboxMode.CONFLATE,
     ) -> None:
         self.state = ConnectionState.OPENING
-        self.outbox = Outbox(partial(pulse.mark, self), self._overflowed, messages_max=messages_max, mode=mode)
+        self.outbox = Outbox(
+            partial(pulse.mark, self), self._overflowed, self._broke, messages_max=messages_max, mode=mode
+        )
         self.peer = ""
         #: How the connection ends, as soon as that is known.
         self.end: End | None = None
@@ -157,8 +162,8 @@ class Connection:
             return
         self.state = ConnectionState.CLOSED
         if self.end is None:
-            # Single frames that are too large are the transport's to refuse.
-            self.end = End(code, reason, Limit.MESSAGE_BYTES if code == CloseCode.TOO_BIG else None)
+            # Single frames that are too large are the transport's to refuse. The peer's own words are not kept.
+            self.end = End(code, "", Limit.MESSAGE_BYTES if code == CloseCode.TOO_BIG else None)
         self._transport = None
         self._pulse.forget(self)
         self._backlog.clear()
@@ -298,6 +303,10 @@ class Connection:
         if not self._backlog and self._transport is not None and self.state is ConnectionState.OPEN:
             self._is_reading_paused = False
             self._transport.resume_reading()
+
+    def _broke(self, outlet: Outlet, error: Exception) -> None:
+        # The outbox is being taken from.
+        self._pulse.soon(partial(self._handler.broke, outlet, error))
 
     def _overflowed(self) -> None:
         # A delivery to many sessions is under way: this one ends when the loop comes round.

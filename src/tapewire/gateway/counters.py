@@ -11,16 +11,16 @@ __all__ = ["Counters"]
 
 
 class Counters:
-    """Numbers that only grow, but for ``http_active``. What open sessions have done is counted with them.
+    """Numbers that only grow, and the requests of now. What open sessions have done is counted with them.
 
     Attributes:
         opened: Sessions by path.
-        ended: Sessions by the code they ended with.
+        ended: Sessions by the code they ended with; ``3xxx`` and ``4xxx`` for private ones.
         cuts: Sessions that were ended for a limit.
         refusals: Requests and handshakes that were refused for a limit.
         handshakes_refused: By the status of the answer; ``none`` for a head that took too long.
         http_answers: By class of the status: ``2xx``.
-        http_active: Requests over HTTP that are being answered.
+        http_requests: One object for each request over HTTP that is being answered.
         messages: That were handed to the sockets of sessions which have ended.
         bytes: Of these messages.
         requests: Of sessions that have ended.
@@ -29,12 +29,12 @@ class Counters:
 
     def __init__(self) -> None:
         self.opened: Counter[str] = Counter()
-        self.ended: Counter[int] = Counter()
+        self.ended: Counter[str] = Counter()
         self.cuts: Counter[Limit] = Counter()
         self.refusals: Counter[Limit] = Counter()
         self.handshakes_refused: Counter[str] = Counter()
         self.http_answers: Counter[str] = Counter()
-        self.http_active = 0
+        self.http_requests: set[object] = set()
         self.messages = 0
         self.bytes = 0
         self.requests = 0

@@ -104,6 +104,7 @@ class Gateway:
             counters=self.counters,
             misuse=self._misuse,
             routes=admin_routes(self.presence, metrics_text(collector), admin_token) if admin_token else (),
+            operator=admin_token,
         )
 
     @property
@@ -175,15 +176,23 @@ class Gateway:
         for connection in self.presence.connections:
             connection.drain()
         waiting = set(self.presence.connections)
+        # Those that come from now on are served while others are waited for, and not waited for.
+        answering = set(self.counters.http_requests)
         try:
             async with asyncio.timeout(drain_s):
-                while waiting or self.counters.http_active:
+                while waiting or answering:
                     for connection in [each for each in waiting if each.is_drained]:
                         waiting.discard(connection)
                         self._say_goodbye(connection)
+                    answering &= self.counters.http_requests
                     await asyncio.sleep(_DRAIN_LOOK_S)
         except TimeoutError:
-            log.warning("%d sessions have not taken all they should", len(waiting))
+            log.warning(
+                "after %g s, sessions that have not taken all: %d, answers of HTTP under way: %d",
+                drain_s,
+                len(waiting),
+                len(answering),
+            )
 
     def _say_goodbye(self, connection: Connection) -> None:
         connection.close(CloseCode.GOING_AWAY, "the server is going away")

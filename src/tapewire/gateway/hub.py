@@ -90,7 +90,10 @@ class Hub:
             self._source.close(topic, self)
 
     def close(self) -> None:
-        """Close all topics and wake nobody any more."""
+        """Deliver what has happened, close all topics and wake nobody any more."""
+        for feeds in self._event_feeds.values():
+            for feed in feeds.values():
+                feed.deliver()
         self.windows.close()
         for topic in (*self._state_feeds, *self._event_feeds):
             self._source.close(topic, self)

@@ -103,7 +103,9 @@ class GatewayCollector(Collector):
         yield _labelled("http_answers", "Answers of HTTP, by class of the status", "status", answers)
         struck = counters.faults_struck
         yield _labelled("faults_struck", "Faults that were committed on command", "fault", struck)
-        yield _gauge("http_requests_active", "Requests over HTTP that are being answered", counters.http_active)
+        yield _gauge(
+            "http_requests_active", "Requests over HTTP that are being answered", len(counters.http_requests)
+        )
 
 
 def metrics_text(collector: GatewayCollector) -> Callable[[], bytes]:

@@ -36,14 +36,16 @@ class OutboxMode(StrEnum):
 class _Place:
     """A place in the queue: a burst, and what stands behind the shared bytes of each of its messages."""
 
-    __slots__ = ("burst", "is_replaceable", "tail")
+    __slots__ = ("burst", "is_replaceable", "since_s", "tail")
 
     def __init__(self, tail: bytes, *, is_replaceable: bool) -> None:
         self.tail = tail
         #: Whether it is a state that newer ones replace.
         self.is_replaceable = is_replaceable
-        #: None only for an outlet that stands in no queue.
+        #: None: it stands in no queue.
         self.burst: Burst | None = None
+        #: Time of the loop since which something waits here, whatever has replaced it.
+        self.since_s = 0.0
 
 
 class Outlet(_Place):
@@ -51,13 +53,20 @@ class Outlet(_Place):
 
     It is itself a place: of its newest state, or of the first events that wait if it has no states. Nothing has to
     be made to put one into the queue.
+
+    ::
+
+        put_state   in its own place, where newer ones replace it
+        put_final   stays in that place for good; what comes behind it stands in ``later``
     """
 
-    __slots__ = ("is_cancelled", "paced")
+    __slots__ = ("is_cancelled", "later", "paced")
 
     def __init__(self, tail: bytes, *, is_of_states: bool) -> None:
         super().__init__(tail, is_replaceable=is_of_states)
         self.is_cancelled = False
+        #: The place of its newest state behind a final one in its own.
+        self.later: _Later | None = None
         self.paced: _Paced | None = None
 
 
@@ -70,7 +79,18 @@ class _Events(_Place):
         self.tail = outlet.tail
         self.is_replaceable = False
         self.burst = burst
+        self.since_s = burst.at_s
         self.outlet = outlet
+
+
+class _Later(_Events):
+    """The place of a state behind a final one of the same subscription."""
+
+    __slots__ = ()
+
+    def __init__(self, outlet: Outlet, burst: Burst) -> None:
+        super().__init__(outlet, burst)
+        self.is_replaceable = True
 
 
 #: Answers belong to no subscription and are whole.
@@ -96,6 +116,7 @@ class Outbox:
 
     Args:
         on_ready: Called when there is something to send after there was nothing.
+        on_broken: Called when the past of a subscription cannot be written; nothing more of it is sent.
         on_overflow: Called once, when the bound is passed; from then on nothing is taken in. It must not change
             subscriptions itself, because a delivery to many sessions may be under way.
         messages_max: The bound.
@@ -114,6 +135,7 @@ class Outbox:
         "_is_idle",
         "_is_strict",
         "_messages_max",
+        "_on_broken",
         "_on_overflow",
         "_on_ready",
         "_paced",
@@ -128,12 +150,14 @@ class Outbox:
         self,
         on_ready: Callable[[], None],
         on_overflow: Callable[[], None],
+        on_broken: Callable[[Outlet, Exception], None],
         *,
         messages_max: int = UNPROCESSED_MESSAGES_MAX,
         mode: OutboxMode = OutboxMode.CONFLATE,
     ) -> None:
         self._on_ready = on_ready
         self._on_overflow = on_overflow
+        self._on_broken = on_broken
         self._messages_max = messages_max
         self._is_strict = mode is OutboxMode.STRICT
         self._queue: deque[_Place] = deque()
@@ -165,9 +189,14 @@ class Outbox:
 
     @property
     def oldest_s(self) -> float | None:
-        """Time of the loop at which the first message of the queue was made; None if the queue is empty."""
-        first = self._queue[0].burst if self._queue else None
-        return first.at_s if first is not None else None
+        """Time of the loop since which something waits; None if nothing does.
+
+        Pasts that wait do not count: they are as long as they were asked for.
+        """
+        waiting = [self._queue[0].since_s] if self._queue else []
+        pasts = [outlet.paced for outlet in (*self._held, *self._paced)]
+        waiting += [paced.live[0].at_s for paced in pasts if paced is not None and paced.live]
+        return min(waiting, default=None)
 
     def put_answer(self, message: bytes, at_s: float) -> None:
         """Add a whole message that is never replaced."""
@@ -184,6 +213,7 @@ class Outbox:
             self._put(_Events(outlet, burst), burst)
         elif not self._is_closed:
             outlet.burst = burst
+            outlet.since_s = burst.at_s
             self._put(outlet, burst)
 
     def put_state(self, outlet: Outlet, burst: Burst) -> None:
@@ -195,10 +225,14 @@ class Outbox:
             self.put_events(outlet, burst)
         elif outlet.paced is not None:
             outlet.paced.state = burst
-        elif outlet.burst is not None:
+        elif outlet.burst is not None and outlet.is_replaceable:
             outlet.burst = burst
+        elif outlet.burst is not None or outlet.later is not None:
+            self._put_later(outlet, burst)
         elif not self._is_closed:
             outlet.burst = burst
+            outlet.since_s = burst.at_s
+            outlet.is_replaceable = True
             self._queue.append(outlet)
             self._replaceable += 1
             if self._is_idle:
@@ -213,9 +247,9 @@ class Outbox:
         if outlet.paced is not None:
             outlet.paced.state = None
             self._put_behind_past(outlet.paced, burst)
-        elif outlet.burst is not None:
-            self._queue[self._queue.index(outlet)] = _Events(outlet, burst)
-            outlet.burst = None
+        elif (place := _place_of_state(outlet)) is not None:
+            place.burst = burst
+            place.is_replaceable = False
             self._replaceable -= 1
             self.irreplaceable += 1
             self._check_bound()
@@ -252,20 +286,17 @@ class Outbox:
             self._held.pop(outlet, None)
             self._paced.pop(outlet, None)
             outlet.paced = None
-        if outlet.burst is not None:
-            if outlet.is_replaceable:
-                self._replaceable -= 1
-            else:
-                self.irreplaceable -= len(outlet.burst.messages)
-            outlet.burst = None
-            self._queue.remove(outlet)
         kept: deque[_Place] = deque()
         for place in self._queue:
-            if isinstance(place, _Events) and place.outlet is outlet:
-                assert place.burst is not None
-                self.irreplaceable -= len(place.burst.messages)
-            else:
+            if place is not outlet and not (isinstance(place, _Events) and place.outlet is outlet):
                 kept.append(place)
+                continue
+            assert place.burst is not None
+            if place.is_replaceable:
+                self._replaceable -= 1
+            else:
+                self.irreplaceable -= len(place.burst.messages)
+            place.burst = None
         self._queue = kept
 
     def take(self, bytes_max: int) -> bytes:
@@ -331,6 +362,18 @@ class Outbox:
             self._is_idle = False
             self._on_ready()
 
+    def _put_later(self, outlet: Outlet, burst: Burst) -> None:
+        place = _place_of_state(outlet)
+        if place is not None:
+            place.burst = burst
+        elif outlet.burst is None:
+            outlet.later = None
+            self.put_state(outlet, burst)
+        else:
+            outlet.later = _Later(outlet, burst)
+            self._queue.append(outlet.later)
+            self._replaceable += 1
+
     def _put_behind_past(self, paced: _Paced, burst: Burst) -> None:
         if not self._is_closed:
             paced.live.append(burst)
@@ -340,7 +383,14 @@ class Outbox:
     def _next_of_past(self) -> bytes | None:
         """Return the next frame of the first past; None if it is over and what has happened since has joined."""
         outlet, paced = next(iter(self._paced.items()))
-        shared = next(paced.past, None)
+        try:
+            shared = next(paced.past, None)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others' messages are on their way
+            del self._paced[outlet]
+            # Held for good, as without it the subscription would go on with a hole; whoever is told ends it.
+            self._held[outlet] = None
+            self._on_broken(outlet, error)
+            return None
         if shared is not None:
             return frame_header(_TEXT, len(shared) + len(outlet.tail)) + shared + outlet.tail
         del self._paced[outlet]
@@ -358,3 +408,11 @@ class Outbox:
     def _check_bound(self) -> None:
         if self.irreplaceable > self._messages_max:
             self.overflow()
+
+
+def _place_of_state(outlet: Outlet) -> _Place | None:
+    """Return the place in which a state waits that may be replaced; None: none waits."""
+    for place in (outlet, outlet.later):
+        if place is not None and place.is_replaceable and place.burst is not None:
+            return place
+    return None

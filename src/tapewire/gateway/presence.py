@@ -26,6 +26,8 @@ __all__ = ["ENDED_MAX", "EndedSession", "OpenSession", "Presence"]
 #: Sessions that have ended and are remembered; the one that ended longest ago goes first.
 ENDED_MAX = 100
 INTERVAL_S = 1.0
+#: From here on close codes mean what peers want them to mean.
+_PRIVATE_CODES = 3_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -80,9 +82,8 @@ class _Visit:
     def look(self, now: float) -> None:
         outbox = self.connection.outbox
         counts = outbox.taken, outbox.taken_bytes, self.standing.requests
-        passed_s = now - self._at_s
-        if passed_s <= 0:
-            return
+        # What came in the part of a second since the opening came in that second.
+        passed_s = max(now - self._at_s, INTERVAL_S)
         before = self._counts
         self.rates = (
             (counts[0] - before[0]) / passed_s,
@@ -132,7 +133,7 @@ class Presence:
         assert end is not None
         standing.leave()
         counters = self._reception.counters
-        counters.ended[end.code] += 1
+        counters.ended[_class_of(end.code)] += 1
         counters.messages += connection.outbox.taken
         counters.bytes += connection.outbox.taken_bytes
         counters.requests += standing.requests
@@ -211,6 +212,11 @@ class Presence:
 
     def _now(self) -> datetime:
         return _EPOCH + timedelta(microseconds=self._clock.wall_ns() // 1_000)
+
+
+def _class_of(code: int) -> str:
+    """Return a close code as it is counted: peers may choose among thousands."""
+    return str(code) if code < _PRIVATE_CODES else f"{code // 1_000}xxx"
 
 
 def _common(visit: _Visit) -> dict[str, Any]:

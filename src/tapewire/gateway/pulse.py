@@ -117,9 +117,6 @@ class Pulse:
         self._write(dirty)
         rest = min(REST_TO_BEAT * (self._stopwatch() - began), REST_MAX_S)
         self._rests_until = self._loop.time() + rest
-        # What became due meanwhile found no turn to ask for, if this was a beat behind a rest.
-        if (self._due or self._dirty) and self._turn_handle is None:
-            self._turn_handle = self._loop.call_soon(self._turn)
 
     def _write(self, sessions: Iterable[Flushable]) -> None:
         for session in sessions:

@@ -15,7 +15,7 @@ from tapewire.gateway.feeds import EventFeed, FeedKey, StateFeed, encoder
 from tapewire.gateway.hub import Hub
 from tapewire.gateway.limits import Limit, Limits
 from tapewire.gateway.misuse import Offence
-from tapewire.gateway.outbox import Outbox
+from tapewire.gateway.outbox import Outbox, Outlet
 from tapewire.gateway.standing import Standing
 from tapewire.gateway.subscription import Subscription
 from tapewire.model import Record, StreamPosition, Topic
@@ -49,6 +49,7 @@ from tapewire.protocol.tokens import Claims
 
 __all__ = ["DataSession", "SessionServices"]
 
+HISTORY_UNREADABLE = "The history cannot be read"
 #: How long a venue may take to say what came before a subscription.
 PAST_DEADLINE_S = 10.0
 
@@ -103,6 +104,16 @@ class DataSession:
         except BadRequestError as refusal:
             self._answer(refusal.guid, refusal.code, refusal.text)
 
+    def broke(self, outlet: Outlet, error: Exception) -> None:
+        """End a subscription whose past cannot be written: it would go on with a hole."""
+        assert isinstance(outlet, Subscription)
+        if self._subscriptions.get(outlet.guid) is outlet:
+            self._cancel(outlet.guid)
+            self._answer(outlet.guid, ResultCode.UNAVAILABLE, HISTORY_UNREADABLE)
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "the past of a subscription cannot be written", "exception": error}
+        )
+
     def close(self) -> None:
         """End all subscriptions."""
         for task in self._pasts.values():
@@ -154,7 +165,7 @@ class DataSession:
         if replaced is not None:
             self._withdraw(replaced)
         self._subscriptions[guid] = subscription
-        self._standing.charge(Offence.SUBSCRIPTION)
+        self._standing.charge(Offence.SUBSCRIPTION, claims.sub)
         self._answer(guid, ResultCode.OK, HANDLED)
         self._join(subscription, request)
         if replaced is not None:
@@ -210,7 +221,7 @@ class DataSession:
             if not subscription.is_cancelled:
                 self._pasts.pop(subscription, None)
                 self._cancel(subscription.guid)
-                self._answer(subscription.guid, ResultCode.UNAVAILABLE, "The history cannot be read")
+                self._answer(subscription.guid, ResultCode.UNAVAILABLE, HISTORY_UNREADABLE)
             raise
         if not subscription.is_cancelled:
             subscription.begin(records, reached, encoder(key))

@@ -110,9 +110,10 @@ class Standing:
         """
         self._check(guid, login_name(login))
 
-    def charge(self, offence: Offence) -> None:
-        """Give misuse points to the login, or to the address while there is none."""
-        name = address_name(self.address) if self.login is None else login_name(self.login)
+    def charge(self, offence: Offence, login: str | None = None) -> None:
+        """Give misuse points to a login, else to that of the connection, else to the address."""
+        login = login or self.login
+        name = address_name(self.address) if login is None else login_name(login)
         self._reception.misuse.charge(name, offence)
 
     def refusal(self, guid: str, limit: Limit, text: str) -> BadRequestError:

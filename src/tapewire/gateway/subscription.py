@@ -49,11 +49,14 @@ class Subscription(Outlet):
             self._outbox.put_state(self, state)
 
     def deliver_first(self, position: StreamPosition, state: Burst) -> None:
-        """Take the first state of a topic that had none at the joining: no newer one replaces it."""
-        if self._joining is None:
-            self._outbox.put_events(self, state)
-        else:
+        """Take the first state of a topic that had none at the joining.
+
+        No newer one replaces it, unless a past comes first, which shows what there was.
+        """
+        if self._joining is not None:
             self._state = position, state
+        elif not self._is_past(position):
+            self._outbox.put_events(self, state)
 
     def deliver_final(self, position: StreamPosition, state: Burst) -> None:
         """Take the last form of a state."""

@@ -21,7 +21,6 @@ class Windows:
     Attributes:
         ended: Callbacks woken since the start.
         late_s: How late they were, all together.
-        latest_s: How late the latest one was.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -33,11 +32,19 @@ class Windows:
         self._is_turning = False
         self.ended = 0
         self.late_s = 0.0
-        self.latest_s = 0.0
+        # How late the latest one was, in the running minute and the one before.
+        self._minute = 0
+        self._latest_s = self._latest_before_s = 0.0
 
     def now(self) -> float:
         """Return the loop's time in seconds."""
         return self._loop.time()
+
+    @property
+    def latest_s(self) -> float:
+        """How late the latest one was that ended in this minute or the one before."""
+        self._turn_minute()
+        return max(self._latest_s, self._latest_before_s)
 
     def wake_at(self, when: float, callback: Callable[[], None]) -> int:
         """Call ``callback`` once, at ``when`` or up to a tick later; returns the tick, for :meth:`forget`."""
@@ -97,7 +104,14 @@ class Windows:
         late_s = max(self._loop.time() - tick * _TICK_S, 0.0)
         self.ended += callbacks
         self.late_s += callbacks * late_s
-        self.latest_s = max(self.latest_s, late_s)
+        self._turn_minute()
+        self._latest_s = max(self._latest_s, late_s)
+
+    def _turn_minute(self) -> None:
+        minute = int(self._loop.time() // 60)
+        if minute != self._minute:
+            self._latest_before_s = self._latest_s if minute == self._minute + 1 else 0.0
+            self._latest_s, self._minute = 0.0, minute
 
     def _wake(self, callback: Callable[[], None]) -> None:
         try:

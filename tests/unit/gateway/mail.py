@@ -19,6 +19,10 @@ def outlet_of(tail: bytes, *, is_of_states: bool = True) -> Outlet:
     return Outlet(tail, is_of_states=is_of_states)
 
 
+def no_past_breaks(outlet: Outlet, error: Exception) -> None:
+    raise AssertionError from error
+
+
 def messages_of(frames: bytes) -> list[bytes]:
     """Return the messages of frames that are whole texts."""
     split = list(split_frames(frames))

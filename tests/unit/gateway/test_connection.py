@@ -19,6 +19,7 @@ from tapewire.gateway.connection import (
     ConnectionState,
 )
 from tapewire.gateway.limits import Limit
+from tapewire.gateway.outbox import Outlet
 from tapewire.gateway.pulse import Pulse
 from tapewire.protocol.assembler import Message
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX, REQUEST_BACKLOG_BYTES_MAX
@@ -79,6 +80,9 @@ class Echo:
         self.received.append(message)
         self.owner.outbox.put_answer(message.payload, self.owner.now())
         self.owner.hurry()
+
+    def broke(self, outlet: Outlet, error: Exception) -> None:
+        raise AssertionError from error
 
     def close(self) -> None:
         self.closed += 1

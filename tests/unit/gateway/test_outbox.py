@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tapewire.gateway.burst import Burst
-from tapewire.gateway.outbox import Outbox, OutboxMode
+from tapewire.gateway.outbox import Outbox, OutboxMode, Outlet
 from tapewire.protocol.limits import UNPROCESSED_MESSAGES_MAX
-from unit.gateway.mail import ALL, burst, outlet_of, taken
+from unit.gateway.mail import ALL, burst, no_past_breaks, outlet_of, taken
 
 
 class Alarm:
@@ -22,7 +22,7 @@ class Alarm:
 
 def outbox(mode: OutboxMode = OutboxMode.CONFLATE) -> tuple[Outbox, Alarm]:
     alarm = Alarm()
-    return Outbox(lambda: None, alarm, mode=mode), alarm
+    return Outbox(lambda: None, alarm, no_past_breaks, mode=mode), alarm
 
 
 def test_a_message_is_the_shared_bytes_and_the_tail() -> None:
@@ -228,7 +228,7 @@ def test_readiness_is_told_once_until_everything_was_taken() -> None:
         nonlocal told
         told += 1
 
-    box = Outbox(tell, lambda: None)
+    box = Outbox(tell, lambda: None, no_past_breaks)
     one = outlet_of(b"")
     box.put_state(one, burst(b"a"))
     box.put_state(one, burst(b"b"))
@@ -257,12 +257,15 @@ def test_the_oldest_message_tells_its_time() -> None:
     box.put_answer(b"b", 2.0)
     assert box.oldest_s == 1.0
     box.put_state(one, Burst([b"c"], 3.0))
-    assert box.oldest_s == 3.0
+    assert box.oldest_s == 1.0  # that a newer state has replaced it does not help a reader that is stuck
     box.put_events(other, Burst([b"d"], 4.0))
     taken(box, 1)
     assert box.oldest_s == 2.0
     taken(box)
     assert box.oldest_s is None
+    box.hold(other)
+    box.put_events(other, Burst([b"e"], 5.0))
+    assert box.oldest_s == 5.0
 
 
 def test_a_final_form_takes_the_place_of_a_state_among_others() -> None:
@@ -276,3 +279,46 @@ def test_a_final_form_takes_the_place_of_a_state_among_others() -> None:
     box.put_state(bars, burst(b"9:01 further"))
     assert (box.count, box.irreplaceable) == (4, 2)
     assert taken(box) == [b"x", b"9:00", b"y", b"9:01 further"]
+
+
+def test_a_state_behind_a_final_form_is_replaced_there_and_becomes_final_there() -> None:
+    box, _ = outbox()
+    bars = outlet_of(b"")
+    box.put_state(bars, burst(b"9:00 so far"))
+    box.put_final(bars, burst(b"9:00"))
+    box.put_state(bars, burst(b"9:01 so far"))
+    box.put_answer(b"y", 0.0)
+    box.put_state(bars, burst(b"9:01 further"))
+    box.put_final(bars, burst(b"9:01"))
+    box.put_final(bars, burst(b"9:02"))
+    box.put_state(bars, burst(b"9:03 so far"))
+    assert taken(box, 1) == [b"9:00"]
+    box.put_state(bars, burst(b"9:03 further"))
+    assert (box.count, box.irreplaceable) == (4, 3)
+    assert taken(box) == [b"9:01", b"y", b"9:02", b"9:03 further"]
+    box.put_state(bars, burst(b"9:04"))
+    box.put_state(bars, burst(b"9:04 further"))
+    assert taken(box) == [b"9:04 further"]
+
+
+def test_a_past_that_cannot_be_written_harms_nobody_else_and_nothing_of_it_follows() -> None:
+    broken: list[tuple[Outlet, Exception]] = []
+    box = Outbox(lambda: None, lambda: None, lambda outlet, error: broken.append((outlet, error)))
+    bad, other = outlet_of(b""), outlet_of(b"")
+
+    def past() -> Iterator[bytes]:
+        yield b"good"
+        raise ValueError("not to be written")
+
+    box.put_answer(b"answer", 0.0)
+    box.hold(bad)
+    box.put_events(bad, burst(b"live"))
+    box.put_past(bad, past())
+    box.put_events(other, burst(b"of the other"))
+    assert taken(box) == [b"answer", b"of the other", b"good"]
+    assert [(outlet, str(error)) for outlet, error in broken] == [(bad, "not to be written")]
+    box.put_events(bad, burst(b"live"))
+    assert taken(box) == []
+    assert (box.count, box.pasts) == (2, 1)
+    box.drop(bad)
+    assert (box.count, box.pasts, bool(box)) == (0, 0, False)

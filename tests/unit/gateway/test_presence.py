@@ -269,6 +269,20 @@ def test_what_waits_is_sent_before_the_goodbye() -> None:
     drained(scenario, conditions=LinkConditions(window_bytes=4_096))
 
 
+def test_what_waits_for_a_beat_is_sent_before_the_goodbye() -> None:
+    async def scenario(world: World) -> None:
+        peer = await world.connect()
+        assert await peer.asked(TRADES, "t") == 200
+        # As behind a dear beat.
+        world.gateway._pulse._rests_until = asyncio.get_running_loop().time() + 1
+        world.venue.publish_trade(SBER, 1)
+        await world.gateway.close(drain_s=5)
+        assert await peer.closed() == (1001, "the server is going away")
+        assert [trade["price"] for trade in peer.data("t")] == [1]
+
+    drained(scenario)
+
+
 def test_a_reader_that_has_stopped_holds_the_end_up_no_longer_than_the_bound() -> None:
     async def scenario(world: World) -> None:
         stalled, healthy = await world.connect(), await world.connect()
@@ -312,12 +326,35 @@ def test_an_answer_of_http_is_finished_first() -> None:
             world.http.request("GET", url, headers={"Authorization": f"Bearer {world.token()}"}, timeout_s=10)
         )
         await asyncio.sleep(0.1)
-        assert world.gateway.counters.http_active == 1
+        assert len(world.gateway.counters.http_requests) == 1
         began = asyncio.get_running_loop().time()
         await world.gateway.close(drain_s=5)
-        assert world.gateway.counters.http_active == 0
+        assert not world.gateway.counters.http_requests
         assert 0.8 < asyncio.get_running_loop().time() - began < 1.2
         assert (await asking).status == 200
+
+    drained(scenario)
+
+
+def test_requests_of_http_that_come_meanwhile_do_not_hold_the_end_up() -> None:
+    async def scenario(world: World) -> None:
+        world.venue.page_delays_s = (0.4, 0.0)
+        url = "http://gateway/md/v2/history?exchange=MOEX&symbol=SBER&tf=60&from=1&to=9999999999"
+        headers = {"Authorization": f"Bearer {world.token()}"}
+
+        async def ask_again_and_again(after_s: float) -> None:
+            await asyncio.sleep(after_s)
+            while True:
+                await world.http.request("GET", url, headers=headers, timeout_s=10)
+
+        asking = [asyncio.create_task(ask_again_and_again(after_s)) for after_s in (0.0, 0.2)]
+        await asyncio.sleep(1)
+        began = asyncio.get_running_loop().time()
+        await world.gateway.close(drain_s=5)
+        assert asyncio.get_running_loop().time() - began < 0.5
+        for task in asking:
+            task.cancel()
+        await asyncio.wait(asking)
 
     drained(scenario)
 

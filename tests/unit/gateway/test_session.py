@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
+import msgspec
 import pytest
 
 from tapewire.model import TopicKind
@@ -637,5 +639,29 @@ def test_a_late_state_comes_as_the_first_one_when_the_venue_has_it() -> None:
         world.venue.set_book(SBER, [(2, 1)])
         await asyncio.sleep(SETTLED_S)
         assert [book["existing"] for book in peer.data("b")] == [True, False]
+
+    run(scenario)
+
+
+def test_a_past_that_cannot_be_written_ends_its_subscription_and_no_other() -> None:
+    async def scenario(world: World) -> None:
+        reported: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+        for price in (1, 2, 3):
+            world.venue.publish_trade(SBER, price)
+        tape = world.venue._tapes[world.venue.topic(TopicKind.TRADES, SBER)]
+        tape[1] = msgspec.structs.replace(tape[1], price=object())
+        peer = await world.connect()
+        world.venue.page_delays_s = (0.0, 0.0)
+        assert await peer.asked(TRADES, "well", code="GAZP", depth=10) == 200
+        peer.subscribe(TRADES, "ill", depth=10)
+        codes = [(await peer.answer("ill"))["httpCode"], (await peer.answer("ill"))["httpCode"]]
+        assert codes == [200, 503]
+        world.venue.publish_trade(SBER, 4)
+        world.venue.publish_trade(GAZP, 5)
+        await asyncio.sleep(1)
+        assert [trade["price"] for trade in peer.data("well")] == [5]
+        assert [trade["price"] for trade in peer.data("ill")] in ([], [1])
+        assert len(reported) == 1
 
     run(scenario)

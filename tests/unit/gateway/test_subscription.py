@@ -12,7 +12,7 @@ from tapewire.gateway.subscription import Subscription
 from tapewire.gateway.windows import Windows
 from tapewire.model import Side, StreamPosition, Topic, TopicKind, Trade
 from tapewire.protocol.words import Format
-from unit.gateway.mail import burst, taken
+from unit.gateway.mail import burst, no_past_breaks, taken
 
 TAPE = Topic(TopicKind.TRADES, "MOEX", "SBER", "TQBR")
 
@@ -36,7 +36,7 @@ class Desk:
 
     def __init__(self, messages_max: int = 100) -> None:
         self.marks = 0
-        self.outbox = Outbox(self.mark, lambda: None, messages_max=messages_max)
+        self.outbox = Outbox(self.mark, lambda: None, no_past_breaks, messages_max=messages_max)
         loop = asyncio.new_event_loop()
         rhythm = Rhythm(Windows(loop), Pulse(loop, loop.time))
         loop.close()
@@ -153,3 +153,15 @@ def test_a_state_that_the_past_has_brought_is_not_sent_again() -> None:
     assert desk.sent() == [3, 5]
     desk.subscription.deliver_state(StreamPosition("two", 1), burst(b"6"))
     assert desk.sent() == [6]
+
+
+def test_a_first_state_that_the_past_has_shown_is_not_sent_again() -> None:
+    desk = Desk()
+    desk.subscription.hold()
+    desk.subscription.deliver_first(StreamPosition("one", 4), burst(b"4"))
+    desk.begin(3, reached=StreamPosition("one", 4))
+    desk.subscription.deliver_first(StreamPosition("one", 4), burst(b"4"))
+    assert desk.sent() == [3]
+    desk.subscription.deliver_first(StreamPosition("one", 5), burst(b"5"))
+    desk.subscription.deliver_state(StreamPosition("one", 6), burst(b"6"))
+    assert desk.sent() == [5, 6]

@@ -36,6 +36,7 @@ from tapewire.gateway.tokens import TokenAuthority
 from tapewire.ports import ArchiveError, Clock, Query, UnknownTopicError
 from tapewire.protocol.errors import BadRequestError
 from tapewire.protocol.http_requests import read_http_request
+from tapewire.protocol.tokens import Secret
 
 __all__ = ["http_application"]
 
@@ -64,6 +65,7 @@ def http_application(
     counters: Counters | None = None,
     misuse: Misuse | None = None,
     routes: Sequence[Route] = (),
+    operator: Secret | None = None,
 ) -> Starlette:
     """Return the ASGI application of the gateway.
 
@@ -72,6 +74,7 @@ def http_application(
         counters: What is to count answers and refusals.
         misuse: Who is blocked; None: nobody.
         routes: What is served beside the market.
+        operator: A token whose requests are not throttled.
     """
     description = describe(MARKET_ENDPOINTS)
     counters = counters or Counters()
@@ -96,7 +99,7 @@ def http_application(
                 allow_headers=["*"],
                 max_age=_PREFLIGHT_S,
             ),
-            Middleware(Admission, tokens=tokens, throttle=throttle or Throttle()),
+            Middleware(Admission, tokens=tokens, throttle=throttle or Throttle(), operator=operator),
         ],
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )

@@ -29,7 +29,8 @@ class Tally:
                 status = message["status"]
             await send(message)
 
-        counters.http_active += 1
+        request = object()
+        counters.http_requests.add(request)
         try:
             await self._app(scope, receive, counted)
         except Exception:
@@ -37,6 +38,6 @@ class Tally:
             status = status or 500
             raise
         finally:
-            counters.http_active -= 1
+            counters.http_requests.discard(request)
             if status:
                 counters.http_answers[f"{status // 100}xx"] += 1
