@@ -49,6 +49,7 @@ __all__ = [
     "JournalFile",
     "Query",
     "Snapshot",
+    "TooManyStreamsError",
     "TradesFilter",
     "TradesFound",
     "TradesPage",
@@ -193,6 +194,10 @@ class HttpClient(Protocol):
 
 
 # --- the venue ------------------------------------------------------------------------------------------
+
+
+class TooManyStreamsError(Exception):
+    """A source makes no more streams of this kind now; the text says how many there are."""
 
 
 class UnknownTopicError(LookupError):

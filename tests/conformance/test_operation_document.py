@@ -19,10 +19,12 @@ from tapewire.app import Settings
 from tapewire.cli import main as cli
 from tapewire.gateway.bounded_log import LINES_AT_ONCE_MAX, LINES_PER_SECOND
 from tapewire.gateway.connection import FRAMES_PER_SECOND_MAX, READING_PAUSED_AT
+from tapewire.gateway.http.admission import ANSWERS_AT_ONCE_MAX
 from tapewire.gateway.limits import CUTS, Limit, Limits
 from tapewire.gateway.misuse import POINTS
 from tapewire.gateway.presence import ENDED_MAX, EndedSession, OpenSession
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX, REQUEST_BACKLOG_BYTES_MAX
+from tapewire.venues.intervals import INTERVALS_MAX
 from unit.gateway.world import TRADES, World, run
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "operation.md").read_text()
@@ -39,6 +41,9 @@ FIXED = {
     "request_backlog": REQUEST_BACKLOG_BYTES_MAX,
     "none": one_port.HEAD_DEADLINE_S,
     "431": one_port.HEAD_BYTES_MAX,
+    "429": one_port.PIPELINED_MAX,
+    "streams_of_the_venue": INTERVALS_MAX,
+    "http_requests_at_once": ANSWERS_AT_ONCE_MAX,
 }
 #: Option → field of ``Limits``.
 OPTIONS = {
@@ -58,7 +63,7 @@ def options(command: Any) -> dict[str, Any]:
 
 def test_every_limit_has_one_row_and_every_row_a_limit() -> None:
     wanted = {("cuts" if limit in CUTS else "refusals", limit.value) for limit in Limit}
-    assert set(ROWS) == wanted | {("handshakes_refused", "none"), ("handshakes_refused", "431")}
+    assert set(ROWS) == wanted | {("handshakes_refused", status) for status in ("none", "429", "431")}
     assert len(re.findall(r"`(?:cuts|refusals|handshakes_refused)\{", DOCUMENT)) == len(ROWS)
 
 

@@ -1094,3 +1094,56 @@ def test_an_address_in_use_is_refused_in_one_line() -> None:
         listener.close()
     with pytest.raises(ListenError):
         open_listener("no.such.host.invalid", 0)
+
+
+def test_of_many_requests_before_an_answer_few_are_taken(run: Run) -> None:
+    async def scenario(system: System) -> None:
+        system.gateway.throttle._buckets.clear()
+        async with dialled(system) as client:
+            await client.write(get() * 10_000)
+            answers = []
+            with contextlib.suppress(asyncio.IncompleteReadError):
+                while True:
+                    answers.append(await client.answer())
+            # Those that were taken are answered; then the connection ends.
+            assert 1 <= len(answers) <= one_port.PIPELINED_MAX + 1 + one_port._PIECE_BYTES // len(get())
+            assert {status for status, _ in answers} == {200}
+
+    run(scenario)
+
+
+def test_a_peer_that_takes_nothing_of_an_answer_is_gone_after_a_while(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(system: System) -> None:
+        monkeypatch.setattr(one_port, "STALL_S", 0.3)
+        async with dialled(system) as client:
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await client.write(get("/openapi.json") * one_port.PIPELINED_MAX)
+            await until(lambda: system.server._server.server_state.connections)
+            # What the network takes is not waited for; nothing more is kept for what it does not.
+            await until(lambda: not system.server._server.server_state.connections)
+
+    run(scenario)
+
+
+def test_one_read_of_a_socket_takes_no_more_than_others_may_wait_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(system: System) -> None:
+        taken: list[int] = []
+        real = one_port._BoundedProtocol.buffer_updated
+
+        def noted(self: object, size: int) -> None:
+            taken.append(size)
+            real(self, size)
+
+        monkeypatch.setattr(one_port._BoundedProtocol, "buffer_updated", noted, raising=False)
+        async with dialled(system) as client:
+            await client.opened()
+            await client.write(frame(TEXT, b"x" * 1_000_000))
+            await client.ping()
+        assert sum(taken) > 1_000_000
+        assert max(taken) <= one_port.READ_BYTES_MAX
+
+    run(scenario)

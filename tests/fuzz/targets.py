@@ -205,7 +205,7 @@ def _stand() -> _Stand:
     misuse = Misuse(limits.misuse_points, limits.misuse_block_s, loop.time)
     bounded_log = BoundedLog(logging.getLogger("tapewire.fuzz"), loop.time)
     reception = Reception(tokens, ConnectionQuota(), misuse, Counters(), limits, bounded_log, loop.time)
-    services = SessionServices(hub, venue, spawn, limits)
+    services = SessionServices(hub, venue, spawn, asyncio.Semaphore(1), limits)
     standing = Standing(reception, 1, "/ws", "127.0.0.1:1")
     return _Stand(venue, hub, services, standing, tasks, Outbox(_nothing, _overflowed, _broken))
 

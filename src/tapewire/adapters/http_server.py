@@ -92,6 +92,8 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # Anybody can write X-Forwarded-For: nobody is another address for it (decision 0032).
+                proxy_headers=False,
                 timeout_graceful_shutdown=_CANCEL_S,
             )
         )

@@ -38,12 +38,19 @@ Acceptor = Callable[[str, str], FrameListener | None]
 
 #: The smallest that picows takes: an idle session costs half as much as with its default.
 READ_BUFFER_BYTES = 2 * 1024
+#: What one read of a WebSocket takes at most, and so what is handled before others have their turn. picows would
+#: double its buffer as long as a peer fills it, to tens of megabytes.
+READ_BYTES_MAX = 16 * 1024
 HANDSHAKE_TIMEOUT_S = 5.0
 #: Request line and headers of a request; as much again for what stands between the chunks of a body, and for its
 #: trailers. h11 takes 16 KiB, nginx 32 KiB; cookies of browsers alone may be more.
 HEAD_BYTES_MAX = 64 * 1024
 #: How long a peer may take for the head of a request, and for the rest of a body that nobody waits for any more.
 HEAD_DEADLINE_S = 10.0
+#: Requests that a peer may send before the first of them is answered.
+PIPELINED_MAX = 16
+#: How long a peer may take nothing of an answer before it counts as gone.
+STALL_S = 30.0
 #: How long what a refused peer still sends is read and dropped. If it were closed at once,
 #: a reset would overtake its answer.
 LINGER_S = 1.0
@@ -72,6 +79,11 @@ _TOO_LARGE = _Refusal(
     "RequestHeaderFieldsTooLarge",
     f"Request line and headers, or trailers, are larger than {HEAD_BYTES_MAX} bytes",
 )
+_TOO_MANY = _Refusal(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "TooManyRequests",
+    f"More than {PIPELINED_MAX} requests before an answer",
+)
 _NOT_SERVED = _Refusal(HTTPStatus.NOT_FOUND, "NotFound", "No WebSocket is served at this path")
 _OTHER_VERSION = _Refusal(
     HTTPStatus.UPGRADE_REQUIRED,
@@ -94,6 +106,8 @@ class OnePortProtocol(HttpToolsProtocol):
     #: Peers that were turned away, by the status of the answer; ``none`` for those that took too long.
     turned_away: Counter[str]
     _deadline: asyncio.TimerHandle | None = None
+    #: Runs while the network takes nothing more of what is written.
+    _stall: asyncio.TimerHandle | None = None
     #: The request that is being answered; ``cycle`` is the one that came last.
     _active: RequestResponseCycle | None = None
     #: Bytes since a head, a message or a part of a body was complete.
@@ -109,14 +123,27 @@ class OnePortProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_deadline(None)
+        self._end_stall()
         if self._is_answering():
             # uvicorn tells the request that came last, which is another one if requests were pipelined.
             self._drop(self._active)
         super().connection_lost(exc)
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._stall is None:
+            self._stall = self.loop.call_later(STALL_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._end_stall()
+
     def data_received(self, data: bytes) -> None:
         start = 0
         while start < len(data) and not self._is_refused and not self.transport.is_closing():
+            if len(self.pipeline) >= PIPELINED_MAX:
+                self._refuse(_TOO_MANY)
+                return
             room = HEAD_BYTES_MAX - self._head_bytes
             if room <= 0:
                 self._refuse(_TOO_LARGE)
@@ -253,6 +280,11 @@ class OnePortProtocol(HttpToolsProtocol):
     def _be_late(self) -> None:
         self.turned_away["none"] += 1
         self.transport.abort()
+
+    def _end_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def _set_deadline(self, delay_s: float | None, late: Callable[[], None] | None = None) -> None:
         if self._deadline is not None:
@@ -393,11 +425,18 @@ class _PeersFaultsAside(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
 
+class _BoundedProtocol(WSProtocol):  # type: ignore[misc]
+    """picows' protocol, which reads no more at a time than others may have to wait for."""
+
+    def get_buffer(self, size_hint: int) -> memoryview:
+        return memoryview(super().get_buffer(size_hint))[:READ_BYTES_MAX]
+
+
 def _websocket_protocol(listener: WSListener) -> Any:
     def listen(request: WSUpgradeRequest) -> WSListener:
         return listener
 
-    return WSProtocol(
+    return _BoundedProtocol(
         None,  # host and path: a client's business
         None,
         False,  # server side

@@ -41,7 +41,7 @@ READING_PAUSED_AT = 256
 PASTS_AT_ONCE_MAX = 8
 #: Frames of one connection that are taken before others have their turn, and how many make it a flood.
 FRAMES_PER_TURN_MAX = 1_000
-FRAMES_PER_SECOND_MAX = 100_000
+FRAMES_PER_SECOND_MAX = 20_000
 #: Requests of one connection that are handled before others have their turn: about a millisecond's work.
 REQUESTS_PER_TURN_MAX = 32
 

@@ -37,6 +37,8 @@ log = logging.getLogger("tapewire.gateway")
 
 #: How long connections may take to say goodbye when the gateway closes.
 GOODBYE_S = 0.5
+#: Pasts of subscriptions that are read at a time, of all sessions together.
+PASTS_READ_AT_ONCE_MAX = 4
 #: How often a gateway that is going away looks whether its outboxes are empty: no socket tells.
 _DRAIN_LOOK_S = 0.01
 #: When to come back after a handshake too many: somebody else has to leave first.
@@ -88,7 +90,9 @@ class Gateway:
         self.presence = Presence(self._reception, clock, loop)
         self._mode = mode
         self._tasks: set[asyncio.Task[None]] = set()
-        self._services = SessionServices(self.hub, query, self._spawn, self.limits)
+        self._services = SessionServices(
+            self.hub, query, self._spawn, asyncio.Semaphore(PASTS_READ_AT_ONCE_MAX), self.limits
+        )
         self._sessions_made = 0
         self._is_closing = False
         self._all_gone = asyncio.Event()

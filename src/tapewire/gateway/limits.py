@@ -40,8 +40,10 @@ class Limit(StrEnum):
     USER_CONNECTIONS = "connections_per_user"
     ADDRESS_CONNECTIONS = "connections_per_address"
     SUBSCRIPTIONS = "subscriptions_per_connection"
+    STREAMS = "streams_of_the_venue"
     REQUESTS_PER_SECOND = "requests_per_second"
     HTTP_REQUESTS_PER_SECOND = "http_requests_per_second"
+    HTTP_REQUESTS_AT_ONCE = "http_requests_at_once"
     UNREADABLE = "unreadable"
     MISUSE = "misuse"
 

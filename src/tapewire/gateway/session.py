@@ -19,7 +19,7 @@ from tapewire.gateway.outbox import Outbox, Outlet
 from tapewire.gateway.standing import Standing
 from tapewire.gateway.subscription import Subscription
 from tapewire.model import Record, StreamPosition, Topic
-from tapewire.ports import Query, UnknownTopicError
+from tapewire.ports import Query, TooManyStreamsError, UnknownTopicError
 from tapewire.protocol.assembler import Message
 from tapewire.protocol.codes import HANDLED, ResultCode
 from tapewire.protocol.errors import BadRequestError
@@ -65,6 +65,8 @@ class SessionServices(NamedTuple):
     query: Query
     #: Owner of the tasks that read the past of subscriptions.
     spawn: Callable[..., asyncio.Task[None]]
+    #: Taken while a past is read: many at a time would make each turn of the loop long.
+    past_slots: asyncio.Semaphore
     limits: Limits = Limits()
     guid_characters_max: int = GUID_CHARACTERS_MAX
 
@@ -152,6 +154,8 @@ class DataSession:
         key = FeedKey(topic, request.format, depth, window_ms(request))
         try:
             feed = self._feed(key)
+        except TooManyStreamsError as error:
+            raise self._standing.refusal(guid, Limit.STREAMS, f"Too many streams: {error}") from error
         except UnknownTopicError as error:
             # The instrument is there, so it is the kind of stream that the venue does not have.
             text = f"{stream_of(request).opcode} is not served by this version"
@@ -214,7 +218,7 @@ class DataSession:
 
     async def _send_past(self, subscription: Subscription, key: FeedKey, past: Past) -> None:
         try:
-            async with asyncio.timeout(PAST_DEADLINE_S):
+            async with self._services.past_slots, asyncio.timeout(PAST_DEADLINE_S):
                 records, reached = await past()
         except Exception:
             # The subscription would wait for its past for ever; without it, it would begin with a hole.

@@ -25,6 +25,9 @@ __all__ = ["TokenAuthority", "User", "hash_refresh_token", "new_signing_key"]
 _ALGORITHM = "ES256"
 #: Good tokens that are remembered; the one that was used longest ago goes first.
 REMEMBERED_TOKENS_MAX = 4_096
+#: Tokens that were refused and are remembered as such, by their hash: a client whose token has ended brings it
+#: with each of 5,000 subscriptions.
+REFUSED_TOKENS_MAX = 4_096
 #: No access token is near this long; a longer text is refused unread.
 TOKEN_CHARACTERS_MAX = 8_192
 
@@ -68,6 +71,7 @@ class TokenAuthority:
             refresh_hash: user for user in users for refresh_hash in user.refresh_token_hashes
         }
         self._remembered: OrderedDict[str, Claims] = OrderedDict()
+        self._refused: OrderedDict[bytes, None] = OrderedDict()
 
     def refresh(self, refresh_token: str, allowed_portfolios: Iterable[str] | None = None) -> str | None:
         """Return a new access token, None if the refresh token is not good.
@@ -84,11 +88,20 @@ class TokenAuthority:
         """Return what a good token says, None for one that is missing, forged, foreign or at its end."""
         claims = self._remembered.get(token)
         if claims is None:
-            claims = self._check_signature(token)
-            if claims is None:
+            if not token or len(token) > TOKEN_CHARACTERS_MAX:
                 return None
-        if claims.exp <= self._clock.wall_ns() // 1_000_000_000:
-            self._remembered.pop(token, None)
+            name = hashlib.blake2b(token.encode(errors="replace"), digest_size=16).digest()
+            if name in self._refused:
+                return None
+            claims = self._check_signature(token)
+            # Tokens of the future do not become good by waiting, nor do ended ones: clocks go on.
+            if claims is None or claims.exp <= self._clock.wall_ns() // 1_000_000_000:
+                self._refused[name] = None
+                if len(self._refused) > REFUSED_TOKENS_MAX:
+                    self._refused.popitem(last=False)
+                return None
+        elif claims.exp <= self._clock.wall_ns() // 1_000_000_000:
+            del self._remembered[token]
             return None
         self._remembered[token] = claims
         self._remembered.move_to_end(token)
@@ -97,8 +110,6 @@ class TokenAuthority:
         return claims
 
     def _check_signature(self, token: str) -> Claims | None:
-        if not token or len(token) > TOKEN_CHARACTERS_MAX:
-            return None
         try:
             # The audience is one text, not a list, and the time is our clock's: neither is the library's to judge.
             payload = jwt.decode(

@@ -13,6 +13,8 @@ from collections.abc import Callable
 __all__ = ["Windows"]
 
 _TICK_S = 0.001
+#: Ticks of the heap at which nothing is due any more, beside those at which something is.
+_STALE_TICKS_MAX = 64
 
 
 class Windows:
@@ -62,8 +64,13 @@ class Windows:
     def forget(self, tick: int, callback: Callable[[], None]) -> None:
         """Do not wake a callback after all: a window may be an hour long, and its feed gone long before."""
         callbacks = self._due.get(tick)
-        if callbacks is not None:
-            callbacks.pop(callback, None)
+        if callbacks is None:
+            return
+        callbacks.pop(callback, None)
+        if not callbacks and not self._is_turning:
+            del self._due[tick]
+            if len(self._ticks) > 2 * len(self._due) + _STALE_TICKS_MAX:
+                self._ticks = sorted(self._due)
 
     def close(self) -> None:
         """Wake nobody any more."""
@@ -89,7 +96,7 @@ class Windows:
         self._is_turning = True
         while self._ticks and self._ticks[0] <= now:
             tick = heapq.heappop(self._ticks)
-            callbacks = self._due.pop(tick)
+            callbacks = self._due.pop(tick, {})
             self._note_lateness(tick, len(callbacks))
             # One by one, because one that is woken may have another forgotten.
             while callbacks:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from tapewire.market import MINUTE_S, TickBar, fold
 from tapewire.model import DAY_S, bar_ends_s, bar_opening_s
 from tapewire.venues.chart import Chart, FinishedBar
+from tapewire.venues.intervals import check_room
 from tapewire.venues.past_bars import PastBars
 from tapewire.venues.tape import Print, Tape
 
@@ -62,8 +63,13 @@ class Charts:
         return self._charts
 
     def open(self, interval_s: int, now_s: int) -> None:
-        """Begin to keep bars of an interval; opening it again does nothing."""
+        """Begin to keep bars of an interval; opening it again does nothing.
+
+        Raises:
+            TooManyStreamsError: ``INTERVALS_MAX`` are open.
+        """
         if interval_s not in self._charts:
+            check_room(len(self._charts))
             self._charts[interval_s] = Chart(interval_s, self.newest(interval_s), self._tape.sequence, now_s)
 
     def close(self, interval_s: int) -> None:

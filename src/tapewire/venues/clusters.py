@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tapewire.model import Side, bar_ends_s, bar_opening_s
+from tapewire.venues.intervals import check_room
 from tapewire.venues.tape import Print, Tape
 
 __all__ = ["Clusters", "TickCluster"]
@@ -47,8 +48,13 @@ class Clusters:
         self._clusters: dict[int, TickCluster] = {}
 
     def open(self, interval_s: int, now_s: int) -> None:
-        """Begin to keep clusters of an interval; opening it again does nothing."""
+        """Begin to keep clusters of an interval; opening it again does nothing.
+
+        Raises:
+            TooManyStreamsError: ``INTERVALS_MAX`` are open.
+        """
         if interval_s not in self._clusters:
+            check_room(len(self._clusters))
             self._clusters[interval_s] = self.newest(interval_s, now_s)
 
     def close(self, interval_s: int) -> None:

@@ -282,15 +282,16 @@ class EmbeddedVenue:
         come, see ``FeedSource``.
 
         Raises:
+            TooManyStreamsError: As many intervals of the instrument as are made are open.
             UnknownTopicError: There is no such instrument, or the venue has no streams of that kind.
         """
         position = self._position(topic)
-        self._streams.open(topic, position, sink)
         # Nobody wants most of the thousands of possible intervals: what is opened is made, nothing else.
         if topic.kind is TopicKind.BAR:
             self._listings[position].charts.open(topic.interval_s, self._now_s())
         elif topic.kind is TopicKind.CLUSTER:
             self._listings[position].clusters.open(topic.interval_s, self._now_s())
+        self._streams.open(topic, position, sink)
 
     def close(self, topic: Topic, sink: FeedSink) -> None:
         """Stop telling ``sink`` about ``topic``; a topic that it has not opened changes nothing."""

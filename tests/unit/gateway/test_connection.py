@@ -395,7 +395,7 @@ def test_a_flood_of_frames_ends_the_connection_at_once() -> None:
             bench.connection.frame_received(PONG, b"", True, 0)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert bench.wire.calls == [("close", 1008, "more than 100000 frames a second"), ("abort",)]
+        assert bench.wire.calls == [("close", 1008, "more than 20000 frames a second"), ("abort",)]
 
     run_virtual(main)
 

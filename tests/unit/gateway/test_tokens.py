@@ -237,3 +237,21 @@ def test_no_token_is_in_any_log_record_repr_or_error(caplog: pytest.LogCaptureFi
     parts = {part for secret in secrets for part in (secret, secret.rpartition(".")[2])}
     assert not [part for part in parts if part in text]
     assert logging.getLogger("tapewire").level == logging.NOTSET
+
+
+def test_a_refused_token_is_checked_once() -> None:
+    clock = Clock()
+    tokens = authority(clock)
+    good = tokens.refresh(REFRESH)
+    assert good is not None
+    for _ in range(100):
+        assert tokens.verify("nonsense") is None
+    assert tokens.checked == 1
+    assert tokens.verify(good) is not None
+    clock.advance(TOKEN_LIFE_SECONDS)
+    for _ in range(100):
+        assert tokens.verify(good) is None
+    assert tokens.checked == 3
+    for number in range(module.REFUSED_TOKENS_MAX + 10):
+        assert tokens.verify(f"other {number}") is None
+    assert len(tokens._refused) == module.REFUSED_TOKENS_MAX

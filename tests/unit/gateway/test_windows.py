@@ -110,3 +110,23 @@ def test_nobody_is_woken_after_close() -> None:
         await asyncio.sleep(1)
 
     run_virtual(main)
+
+
+def test_what_is_forgotten_leaves_nothing_behind() -> None:
+    async def main() -> None:
+        windows = Windows(asyncio.get_running_loop())
+
+        def wake() -> None:
+            raise AssertionError
+
+        kept: list[float] = []
+        windows.wake_at(3_000, lambda: kept.append(windows.now()))
+        for hour_ms in range(2_000_000, 2_050_000):
+            windows.forget(windows.wake_at(hour_ms / 1000, wake), wake)
+        assert len(windows._due) == 1
+        assert len(windows._ticks) < 100
+        await asyncio.sleep(3_500)
+        assert kept == pytest.approx([3_000], abs=0.002)
+        assert windows.ended == 1
+
+    run_virtual(main)

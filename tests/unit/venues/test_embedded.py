@@ -15,10 +15,11 @@ from tapewire.model import (
     Topic,
     TopicKind,
 )
-from tapewire.ports import CommandSink, FeedSource, Query, UnknownTopicError
+from tapewire.ports import CommandSink, FeedSource, Query, TooManyStreamsError, UnknownTopicError
 from tapewire.simulation import VirtualClock, run_virtual
 from tapewire.venues import EmbeddedVenue
 from tapewire.venues.embedded import STEPS_AT_ONCE_MAX
+from tapewire.venues.intervals import INTERVALS_MAX
 from trading import BUY, SELL, FakeClock, RecordingSink
 
 BOOK = Topic(TopicKind.BOOK, "MOEX", "SBER", "TQBR")
@@ -353,3 +354,28 @@ def test_after_a_stall_a_bounded_number_of_steps_is_made_up():
     made, skipped = run_virtual(main())
     assert made <= STEPS_AT_ONCE_MAX + 4
     assert 170 <= skipped <= 200
+
+
+def test_so_many_timeframes_of_an_instrument_are_made_and_no_more() -> None:
+    async def main() -> None:
+        venue = EmbeddedVenue(Market(catalogue(2), seed=1), clock=VirtualClock())
+        first, second = venue.instruments()
+        sink = RecordingSink()
+        for kind in (TopicKind.BAR, TopicKind.CLUSTER):
+            topic = Topic(kind, first.exchange.value, first.symbol, first.board)
+            opened = []
+            while len(opened) < INTERVALS_MAX:
+                try:
+                    venue.open(topic._replace(interval_s=1 + len(opened)), sink)
+                except TooManyStreamsError:
+                    break
+                opened.append(topic._replace(interval_s=1 + len(opened)))
+            assert len(opened) >= INTERVALS_MAX - 2  # bars of a minute and of a day are always made
+            with pytest.raises(TooManyStreamsError, match=f"{INTERVALS_MAX} timeframes"):
+                venue.open(topic._replace(interval_s=998), sink)
+            # Another instrument has a bound of its own, and what is closed makes room.
+            venue.open(Topic(kind, second.exchange.value, second.symbol, second.board, 7), sink)
+            venue.close(opened[0], sink)
+            venue.open(topic._replace(interval_s=999), sink)
+
+    run_virtual(main)

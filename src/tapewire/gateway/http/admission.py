@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import NamedTuple
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tapewire.gateway.addresses import address_of
+from tapewire.gateway.counters import Counters
 from tapewire.gateway.http.answers import error_answer
 from tapewire.gateway.http.throttle import Throttle
+from tapewire.gateway.limits import Limit
 from tapewire.gateway.misuse import address_name, login_name
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.protocol.tokens import Claims, Secret
@@ -18,6 +21,8 @@ from tapewire.protocol.tokens import Claims, Secret
 __all__ = ["Admission", "Caller", "caller_of"]
 
 _CALLER = "tapewire.caller"
+#: Answers of one caller that are being made or sent; a long one holds megabytes.
+ANSWERS_AT_ONCE_MAX = 20
 
 
 class Caller(NamedTuple):
@@ -32,19 +37,27 @@ class Caller(NamedTuple):
 
 
 class Admission:
-    """ASGI middleware: finds out who asks and refuses those who ask too often.
+    """ASGI middleware: finds out who asks and refuses those who ask too often, or too much at a time.
 
     Requests with a good token count for its login, all others for the address they come from, those of the
     operator for nobody.
     """
 
     def __init__(
-        self, app: ASGIApp, *, tokens: TokenAuthority, throttle: Throttle, operator: Secret | None
+        self,
+        app: ASGIApp,
+        *,
+        tokens: TokenAuthority,
+        throttle: Throttle,
+        counters: Counters,
+        operator: Secret | None,
     ) -> None:
         self._app = app
         self._tokens = tokens
         self._throttle = throttle
         self._operator = operator
+        self._counters = counters
+        self._at_once: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,13 +70,30 @@ class Admission:
         caller = self._identify(token, client[0] if client else "", is_asking=bool(authorization))
         # The operator has to get in when neighbours ask too much.
         is_operator = self._operator is not None and Secret(token) == self._operator
-        if is_operator or self._throttle.admit(caller.name, asyncio.get_running_loop().time()):
-            scope[_CALLER] = caller
+        scope[_CALLER] = caller
+        if is_operator:
             await self._app(scope, receive, send)
+            return
+        if self._throttle.admit(caller.name, asyncio.get_running_loop().time()):
+            await self._answer(caller, scope, receive, send)
             return
         text = f"Too many requests: at most {self._throttle.per_second} a second"
         # A second empties no bucket for good, but it is the shortest time that the header can say.
         await error_answer(429, text, {"Retry-After": "1"})(scope, receive, send)
+
+    async def _answer(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._at_once[caller.name] >= ANSWERS_AT_ONCE_MAX:
+            self._counters.refusals[Limit.HTTP_REQUESTS_AT_ONCE] += 1
+            text = f"Too many requests at once: at most {ANSWERS_AT_ONCE_MAX}"
+            await error_answer(429, text, {"Retry-After": "1"})(scope, receive, send)
+            return
+        self._at_once[caller.name] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._at_once[caller.name] -= 1
+            if not self._at_once[caller.name]:
+                del self._at_once[caller.name]
 
     def _identify(self, token: str, host: str, *, is_asking: bool) -> Caller:
         claims = self._tokens.verify(token)

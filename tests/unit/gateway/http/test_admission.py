@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tapewire.gateway.http import Throttle
+from tapewire.gateway.http.admission import ANSWERS_AT_ONCE_MAX
 from unit.gateway.http.hall import Hall, run
 from unit.gateway.world import FOREIGN_KEY, OTHER_REFRESH, forged
 
@@ -88,3 +89,20 @@ def test_paths_that_are_not_there_count_too() -> None:
         assert [(await hall.raw("/nothing")).status for _ in range(3)] == [404, 404, 429]
 
     run(scenario, throttle=Throttle(2))
+
+
+def test_a_caller_has_so_many_answers_under_way_and_no_more() -> None:
+    async def scenario(hall: Hall) -> None:
+        hall.venue.page_delays_s = (5.0, 0.0)
+        path = "/md/v2/history?exchange=MOEX&symbol=SBER&tf=60&from=1&to=9999999999"
+        asking = [asyncio.create_task(hall.raw(path)) for _ in range(ANSWERS_AT_ONCE_MAX + 5)]
+        await asyncio.sleep(1)
+        refused = [task.result() for task in asking if task.done()]
+        assert [reply.status for reply in refused] == [429] * 5
+        assert refused[0].value["message"] == f"Too many requests at once: at most {ANSWERS_AT_ONCE_MAX}"
+        # Whoever shows another login, or no token, is another caller.
+        assert (await hall.raw(TIME, token=hall.token(OTHER_REFRESH))).status == 200
+        assert {(await task).status for task in asking} == {200, 429}
+        assert (await hall.raw(path)).status == 200
+
+    run(scenario, throttle=Throttle(None))
