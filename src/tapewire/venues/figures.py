@@ -41,19 +41,19 @@ class SessionFigures:
         self.high_ticks = prev_close_ticks
         self.low_ticks = prev_close_ticks
         self.last_ticks = prev_close_ticks
-        #: Wall time of the last trade, UTC ns; before the first one the time given at the start.
+        #: Wall time of the last trade, UTC ns; before the first one the time given at the start,
+        #: or that of a past trade, which is for the listing to say.
         self.last_at_ns = at_ns
         self.lots = 0
         self._day = trading_day(at_ns)
 
-    def restore(self, day: TickBar, prev_close_ticks: int, last_at_ns: int) -> None:
+    def restore(self, day: TickBar, prev_close_ticks: int) -> None:
         """Take over the figures of a day that was traded before: its bar, and the close of the day before it."""
         self._day = day.time_s // DAY_S
         self.prev_close_ticks = prev_close_ticks
         self.open_ticks, self.last_ticks = day.open_ticks, day.close_ticks
         self.high_ticks, self.low_ticks = day.high_ticks, day.low_ticks
         self.lots = day.lots
-        self.last_at_ns = last_at_ns
 
     def turn(self, at_ns: int) -> bool:
         """Begin a new day if it is one: all prices are the last one of the old day. Return whether it is."""

@@ -79,6 +79,8 @@ class Listing:
         self._turns = 0
         self._book_snapshot: Snapshot | None = None
         self._quote_snapshot: Snapshot | None = None
+        #: Where the last trade is to be found until one happens here.
+        self._past: PastBars | None = None
 
     def restore(
         self,
@@ -103,11 +105,13 @@ class Listing:
         self.clusters = Clusters(self.tape)
         if self._open_interest is not None and prints:
             self._open_interest = OpenInterest(prints[-1].open_interest)
+        self._past = None if prints else past
+        if prints:
+            self._figures.last_at_ns = prints[-1].at_ns
         if days:
             prev_close_ticks = days[-2].close_ticks if len(days) > 1 else self.instrument.prev_close_ticks
-            last_at_ns = prints[-1].at_ns if prints else past.until_s * _NS_IN_S
-            self._figures.restore(days[-1], prev_close_ticks, last_at_ns)
-            self._quote_snapshot = None
+            self._figures.restore(days[-1], prev_close_ticks)
+        self._quote_snapshot = None
 
     def turn_day(self, at_ns: int) -> bool:
         """Begin a new day's figures if it is one, and return whether it is."""
@@ -157,6 +161,7 @@ class Listing:
             self._open_interest.trade(trade.buyer, trade.seller, trade.lots)
             open_interest = self._open_interest.lots
         self._figures.trade(trade.price_ticks, trade.lots, trade.at_ns)
+        self._past = None
         return self.tape.append(trade, open_interest)
 
     def note_change(self, at_ns: int) -> bool:
@@ -295,7 +300,7 @@ class Listing:
             currency=instrument.currency,
             prev_close_price=self._price(figures.prev_close_ticks),
             last_price=self._price(figures.last_ticks),
-            last_price_time_s=figures.last_at_ns // _NS_IN_S,
+            last_price_time_s=self._last_at_ns() // _NS_IN_S,
             high_price=self._price(figures.high_ticks),
             low_price=self._price(figures.low_ticks),
             accrued_interest=accrued_interest,
@@ -318,6 +323,16 @@ class Listing:
             change=self._price(change_ticks),
             change_percent=round(100 * change_ticks / figures.prev_close_ticks, 2),
         )
+
+    def _last_at_ns(self) -> int:
+        """Return when the last trade was, UTC ns; if there never was one, the time of the start."""
+        if self._past is not None:
+            # Past trades are made when somebody looks: thirty instruments at once would hold up the start.
+            last = self._past.last()
+            if last is not None:
+                self._figures.last_at_ns = last.at_ns
+            self._past = None
+        return self._figures.last_at_ns
 
     def _yield_at_last(self) -> float | None:
         if self._bond is None:

@@ -88,6 +88,10 @@ class PastBars:
         for trades in self._past.trades_before(self._position, min(until_s, self.until_s)):
             yield [self._print(trade) for trade in trades]
 
+    def last(self) -> Print | None:
+        """Return the last trade; None if there never was one."""
+        return next((prints[-1] for prints in self.prints(self.until_s) if prints), None)
+
     def _seconds(self, until_s: int) -> Iterator[list[TickBar]]:
         # The minute of the bound is made whole and cut.
         minute_end_s = bar_begins_s(bar_opening_s(until_s + MINUTE_S - 1, MINUTE_S), MINUTE_S)

@@ -7,12 +7,13 @@ import pytest
 
 from tapewire.adapters.sqlite_archive import SqliteArchive
 from tapewire.market import Market, TickBar, catalogue, fold
+from tapewire.market.trading_hours import AROUND_THE_CLOCK, SessionName, TradingHours
 from tapewire.model import DAY_S, WEEK_S, YEAR_S, Side, Topic, TopicKind, bar_opening_s
 from tapewire.ports import ArchiveError, TradesFilter, UnknownTopicError
 from tapewire.simulation import VirtualClock, run_virtual
 from tapewire.simulation.archive import SimulatedArchive
 from tapewire.venues import EmbeddedVenue
-from trading import RecordingSink
+from trading import FakeClock, RecordingSink
 
 TRADES = Topic(TopicKind.TRADES, "MOEX", "SBER", "TQBR")
 LATE = 2**40
@@ -109,6 +110,28 @@ def test_the_quote_and_the_days_bar_are_one():
     assert (quote.open_price, quote.high_price, quote.low_price) == (today.open, today.high, today.low)
     assert (quote.last_price, quote.volume) == (today.close, today.volume)
     assert quote.prev_close_price == before.close
+
+
+@pytest.mark.parametrize("hours", [AROUND_THE_CLOCK, TradingHours(SessionName)])
+@pytest.mark.parametrize("hour", [1, 12, 21])  # before the opening, in the middle, after the close
+def test_the_quote_says_when_the_last_trade_of_the_past_was(hours, hour):
+    clock = FakeClock()
+    clock.now_ns += (hour * 3_600 + 125) * 1_000_000_000 - clock.now_ns % (DAY_S * 1_000_000_000)
+    market = Market(catalogue(1), seed=1)
+    venue = EmbeddedVenue(market, clock=clock, hours=hours)
+    instrument = market.instruments[0]
+
+    async def main():
+        await venue.start()
+        topics = [Topic(kind, *instrument.key) for kind in (TopicKind.TRADES, TopicKind.QUOTE)]
+        page = await venue.recent_trades(topics[0], 1)
+        return page.trades[-1], venue.current(topics[1]).record
+
+    trade, quote = asyncio.run(main())
+    assert quote.last_price_time_s == trade.time_ms // 1_000
+    assert quote.last_price == trade.price
+    is_open = hours is AROUND_THE_CLOCK or hour == 12
+    assert (clock.now_ns // 1_000_000_000 - quote.last_price_time_s < 120) is is_open
 
 
 def test_the_live_market_goes_on_from_the_last_price_of_the_past():
