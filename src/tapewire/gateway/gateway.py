@@ -163,7 +163,7 @@ class Gateway:
                 async with asyncio.timeout(GOODBYE_S):
                     await self._all_gone.wait()
             except TimeoutError:
-                log.info("%d connections did not say goodbye", len(self.presence.connections))
+                log.info("connections that did not say goodbye: %d", len(self.presence.connections))
         finally:
             for connection in self.presence.connections:
                 connection.abort()

@@ -46,7 +46,7 @@ class _Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenSession(_Session, frozen=True, kw_only=True):
-    """A session as it is now. Rates are those of the last second."""
+    """A session as it is now. Rates are those of the last second, to a tenth."""
 
     subscriptions: int
     #: Messages that wait for the socket.
@@ -185,9 +185,9 @@ class Presence:
             subscriptions=visit.connection.subscriptions,
             queued=outbox.count,
             oldest_s=None if oldest_s is None else self._loop.time() - oldest_s,
-            messages_per_second=messages,
-            bytes_per_second=octets,
-            requests_per_second=requests,
+            messages_per_second=round(messages, 1),
+            bytes_per_second=round(octets, 1),
+            requests_per_second=round(requests, 1),
         )
 
     def _log_end(self, ended: EndedSession, standing: Standing) -> None:

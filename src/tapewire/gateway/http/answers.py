@@ -34,6 +34,7 @@ _NAMES = {
     404: "NotFound",
     405: "MethodNotAllowed",
     413: "RequestTooLarge",
+    426: "UpgradeRequired",
     429: "TooManyRequests",
     500: "InternalError",
     503: "Unavailable",

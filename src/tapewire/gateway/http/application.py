@@ -46,6 +46,8 @@ log = logging.getLogger("tapewire.gateway.http")
 QUERY_DEADLINE_S = 30.0
 #: How long a browser may remember what it is allowed to send.
 _PREFLIGHT_S = 600
+#: Where WebSockets are served.
+_SOCKET_PATHS = ("/ws", "/cws")
 
 
 class _AnyCaseRoute(Route):
@@ -87,6 +89,8 @@ def http_application(
             *(_route(endpoint, query, clock, _BlockCheck(misuse, counters)) for endpoint in MARKET_ENDPOINTS),
             _AnyCaseRoute("/refresh", refresh_handler(tokens), "POST"),
             _AnyCaseRoute("/openapi.json", openapi, "GET"),
+            # Handshakes never come here: what does has not asked for one.
+            *(_AnyCaseRoute(path, _upgrade, "GET") for path in _SOCKET_PATHS),
             *routes,
         ],
         middleware=[
@@ -157,6 +161,11 @@ async def _handle(endpoint: Endpoint, call: Call, request: Request) -> Response:
         # Counted with the answers of 5xx; a line each would be a log that anybody can fill.
         log.debug("%s: no answer of the venue within %g s", endpoint.path, QUERY_DEADLINE_S)
         raise HTTPException(504, "The venue did not answer in time") from error
+
+
+async def _upgrade(request: Request) -> Response:
+    """Tell whoever asks for the address of a socket by plain HTTP what is there."""
+    raise HTTPException(426, "This is a WebSocket", {"Upgrade": "websocket", "Connection": "Upgrade"})
 
 
 def _without_body(response: Response) -> Response:

@@ -47,6 +47,17 @@ def test_what_is_not_there_is_not_found(path: str) -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("path", ["/ws", "/cws", "/WS/", "/ws?token=x"])
+def test_a_socket_asked_by_plain_http_says_what_it_is(path: str) -> None:
+    async def scenario(hall: Hall) -> None:
+        reply = await hall.raw(path, token=None)
+        assert (reply.status, reply.value) == (426, {"code": "UpgradeRequired", "message": "This is a WebSocket"})
+        assert (reply.headers["upgrade"], reply.headers["connection"]) == ("websocket", "Upgrade")
+        assert (await hall.raw("/wss")).status == 404
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("endpoint", MARKET_ENDPOINTS, ids=lambda endpoint: endpoint.path)
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_other_methods_are_refused_and_told_the_right_ones(endpoint: Any, method: str) -> None:
