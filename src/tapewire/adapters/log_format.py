@@ -56,6 +56,8 @@ class _JsonFormatter(JsonFormatter):
 
     def process_log_record(self, log_data: dict[str, object]) -> dict[str, object]:
         fields = log_data.pop("fields", None)
+        # uvicorn's message once more, with codes for a terminal.
+        log_data.pop("color_message", None)
         if isinstance(fields, dict):
             log_data.update(fields)
         return super().process_log_record(log_data)

@@ -46,7 +46,13 @@ def test_text_is_one_line_with_the_fields_behind_the_message(capsys: pytest.Capt
 
 def test_json_is_one_object_a_line_with_the_fields_in_it(capsys: pytest.CaptureFixture[str]) -> None:
     write_logs(LogFormat.JSON, "debug")
-    log.warning("session cut", extra={"fields": {"session": 7, "login": None, "reason": "многое"}})
+    log.warning(
+        "session cut",
+        extra={
+            "fields": {"session": 7, "login": None, "reason": "многое"},
+            "color_message": "\x1b[1msession\x1b[0m cut",
+        },
+    )
     try:
         raise ValueError("two\nlines")
     except ValueError:
