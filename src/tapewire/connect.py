@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import random
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from tapewire.adapters.http_client import AiohttpClient
 from tapewire.adapters.picows_client import PicowsConnector
@@ -14,29 +16,29 @@ from tapewire.adapters.running_systems import RunningSystem, running_systems
 from tapewire.client.admin import Admin
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
-from tapewire.client.errors import ConfigurationError
+from tapewire.client.errors import ClosedError, ConfigurationError
 from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
 from tapewire.protocol.tokens import Secret
 
-__all__ = ["admin", "connect", "fetch_token", "find_admin", "find_broker"]
+__all__ = ["Connecting", "admin", "connect", "fetch_token", "find_admin", "find_broker"]
 
 URL_VARIABLE = "TAPEWIRE_URL"
 TOKEN_VARIABLE = "TAPEWIRE_REFRESH_TOKEN"  # noqa: S105  (a name, not a secret)
 ADMIN_TOKEN_VARIABLE = "TAPEWIRE_ADMIN_TOKEN"  # noqa: S105
+_NO_BROKER_YET = "tapewire.connect() gives a broker to a block only: `async with tapewire.connect() as broker:`"
 
 
-@asynccontextmanager
-async def connect(
+def connect(
     url: str | None = None,
     *,
     refresh_token: str | None = None,
     endpoints: Endpoints | None = None,
     tls: ssl.SSLContext | None = None,
-) -> AsyncIterator[Broker]:
-    """Connect to a broker for the length of a block; afterwards no task and no socket is left.
+) -> Connecting:
+    """Connect to a broker for the length of a block, ``async with connect() as broker``.
 
-    Where to and as whom comes from the arguments, else from ``TAPEWIRE_URL`` and ``TAPEWIRE_REFRESH_TOKEN``,
+    Afterwards no task and no socket is left. Where to and as whom comes from the arguments, else from ``TAPEWIRE_URL`` and ``TAPEWIRE_REFRESH_TOKEN``,
     else from the trading system that runs on this machine.
 
     Args:
@@ -45,23 +47,56 @@ async def connect(
         endpoints: The four addresses of a contour, in place of ``url``: ``tapewire.PRODUCTION``, ``TEST``.
         tls: What to trust, in place of the system's certificate authorities.
 
-    Raises:
+    Entering raises:
         ConfigurationError: It is not clear where to connect to, or as whom.
         TokenRefusedError: The refresh token is not good.
         TokenServiceError: The token service gave no usable answer.
         ConnectError: The data socket cannot be opened.
+        ClosedError: The block was entered before and has not been left.
     """
-    where, token = find_broker(url, refresh_token=refresh_token, endpoints=endpoints)
-    rng = random.Random()
-    http = AiohttpClient(tls=tls)
-    tokens = TokenKeeper(http, where.oauth, token, rng)
-    supervisor = Supervisor(where.ws, PicowsConnector(tls), tokens, rng)
-    broker = Broker(where, supervisor, tokens, http)
-    try:
-        await broker.start()
-        yield broker
-    finally:
-        await broker.close()
+
+    def make() -> Broker:
+        where, token = find_broker(url, refresh_token=refresh_token, endpoints=endpoints)
+        rng = random.Random()
+        http = AiohttpClient(tls=tls)
+        tokens = TokenKeeper(http, where.oauth, token, rng)
+        return Broker(where, Supervisor(where.ws, PicowsConnector(tls), tokens, rng), tokens, http)
+
+    return Connecting(make)
+
+
+class Connecting:
+    """A broker that is connected while a block runs: ``async with connect() as broker``."""
+
+    def __init__(self, make: Callable[[], Broker]) -> None:
+        self._make = make
+        self._broker: Broker | None = None
+
+    async def __aenter__(self) -> Broker:
+        if self._broker is not None:
+            raise ClosedError("this connection is in use: call tapewire.connect() once for each block")
+        broker = self._broker = self._make()
+        try:
+            await broker.start()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return broker
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        broker, self._broker = self._broker, None
+        if broker is not None:
+            await broker.close()
+
+    if not TYPE_CHECKING:  # a checker finds both mistakes by itself
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(_NO_BROKER_YET, name=name, obj=self)
+
+        def __await__(self) -> Any:
+            raise TypeError(_NO_BROKER_YET)
 
 
 def find_broker(

@@ -200,7 +200,7 @@ class Subscription(Generic[R]):
 
     def _require_opened(self) -> None:
         if self._state is SubscriptionState.NEW:
-            raise ClosedError(f"{self.name} is not open: use `async with`, or `await {self.name}.open()`")
+            raise ClosedError(f"{self.name} is not open: use `async with`, or `await stream.open()`")
 
 
 class _Batches(Generic[R]):
