@@ -251,7 +251,9 @@ def test_a_stream_that_was_not_opened_says_so() -> None:
     async def scenario(stage: Stage) -> None:
         trades = stage.client.trades("TEST")
         for use in (trades.batches, lambda: aiter(trades)):
-            with pytest.raises(ClosedError, match="trades:TEST is not open: use .async with., or .await stream.open"):
+            with pytest.raises(
+                ClosedError, match=r"trades:TEST is not open: use .async with., or .await stream.open"
+            ):
                 use()
         with pytest.raises(ClosedError):
             await anext(trades)
