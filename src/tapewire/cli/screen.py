@@ -6,6 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
+from math import isfinite
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -15,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from tapewire.cli.columns import Column, fitting_table, printable
 from tapewire.cli.streams import StreamName
 from tapewire.client.broker import Broker
 from tapewire.model import UNSET, Book, BookLevel, Quote, Side, Trade, UnsetType
@@ -27,6 +30,13 @@ REFRESH_S = 0.1
 TAPE_ROWS = 12
 BOOK_ROWS = 8
 _BAR_CELLS = 10
+_PRICE_CELLS = 9
+#: A name that has less room is left out.
+_NAME_CELLS = 8
+#: Digits behind the point that are shown at most.
+_DIGITS_MAX = 9
+#: Larger numbers are no prices; they are shown as they come.
+_PRICE_MAX = 1e12
 
 
 class Screen:
@@ -39,8 +49,11 @@ class Screen:
         self._tapes: dict[StreamName, deque[Trade]] = {
             name: deque(maxlen=TAPE_ROWS) for name in names if name.kind == "trades"
         }
+        #: Digits behind the point of an instrument's prices: the most that have been seen.
+        self._digits: dict[str, int] = {}
         self._rate = 0.0
-        self._live = Live(console=console, auto_refresh=False, screen=False, transient=False)
+        self._console = console or Console()
+        self._live = Live(console=self._console, auto_refresh=False, screen=False, transient=False)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -56,11 +69,17 @@ class Screen:
         """Remember what a stream has said."""
         match name.kind:
             case "quotes":
-                self._quotes[name] = records[-1]
+                quote = self._quotes[name] = records[-1]
+                prices = [quote.last_price, quote.bid, quote.ask]
             case "book":
-                self._books[name] = records[-1]
+                book = self._books[name] = records[-1]
+                prices = [
+                    level.price for side in (book.asks, book.bids) for level in (_known(side) or ())[:BOOK_ROWS]
+                ]
             case _:
                 self._tapes[name].extend(records)
+                prices = [trade.price for trade in records[-TAPE_ROWS:]]
+        self._digits[name.symbol] = max(self._digits.get(name.symbol, 0), *map(_digits, prices), 0)
 
     async def refresh(self, broker: Broker) -> None:
         """Draw until cancelled."""
@@ -80,44 +99,56 @@ class Screen:
             (f" {self._title} ", "bold reverse"),
             f"  {self._rate:,.0f} messages/s   ",
             (f"{datetime.now(UTC):%H:%M:%S} UTC   Ctrl-C ends", "dim"),
+            no_wrap=True,
+            overflow="ellipsis",
         )
         parts: list[RenderableType] = [head]
         if self._quotes:
-            parts.append(_quotes(self._quotes))
-        boxes = [_ladder(name, book) for name, book in self._books.items()]
-        boxes += [_tape(name, trades) for name, trades in self._tapes.items()]
+            parts.append(self._quotes_table())
+        boxes = [_ladder(name, book, self._digits.get(name.symbol, 0)) for name, book in self._books.items()]
+        boxes += [_tape(name, trades, self._digits.get(name.symbol, 0)) for name, trades in self._tapes.items()]
         if boxes:
             parts.append(Columns(boxes, padding=(0, 2)))
         return Group(*parts)
 
-
-def _quotes(quotes: dict[StreamName, Quote | None]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("symbol", "last", "change", "bid", "ask", "volume", "name"):
-        table.add_column(heading, justify="left" if heading in ("symbol", "name") else "right", no_wrap=True)
-    for name, quote in quotes.items():
-        if quote is None:
-            table.add_row(Text(name.symbol), *[Text("…", "dim")] * 6)
-            continue
-        change = _known(quote.change_percent)
-        style = "dim" if change is None else "green" if change >= 0 else "red"
-        table.add_row(
-            Text(name.symbol, "bold"),
-            Text(_price(quote.last_price)),
-            Text("" if change is None else f"{change:+.2f} %", style),
-            Text(_price(quote.bid)),
-            Text(_price(quote.ask)),
-            Text(_count(quote.volume)),
-            Text(_printable(quote.description), "dim"),
+    def _quotes_table(self) -> Table:
+        rows = [_quote_row(name, quote, self._digits.get(name.symbol, 0)) for name, quote in self._quotes.items()]
+        cells = list(zip(*rows, strict=True))
+        return fitting_table(
+            [
+                Column("symbol", cells[0], "left"),
+                Column("last", cells[1]),
+                Column("change", cells[2], rank=1),
+                Column("bid", cells[3]),
+                Column("ask", cells[4]),
+                Column("volume", cells[5], rank=2),
+                Column("name", cells[6], "left", rank=3, width_min=_NAME_CELLS),
+            ],
+            self._console.width,
         )
-    return table
 
 
-def _ladder(name: StreamName, book: Book | None) -> Table:
+def _quote_row(name: StreamName, quote: Quote | None, digits: int) -> list[Text]:
+    if quote is None:
+        return [Text(name.symbol), *[Text("…", "dim")] * 6]
+    change = _known(quote.change_percent)
+    style = "dim" if change is None else "green" if change >= 0 else "red"
+    return [
+        Text(name.symbol, "bold"),
+        Text(_price(quote.last_price, digits)),
+        Text("" if change is None else f"{change:+.2f} %", style),
+        Text(_price(quote.bid, digits)),
+        Text(_price(quote.ask, digits)),
+        Text(_count(quote.volume)),
+        Text(printable(_known(quote.description) or ""), "dim"),
+    ]
+
+
+def _ladder(name: StreamName, book: Book | None, digits: int) -> Table:
     title = Text(f"book {name.symbol}", "table.title")
     table = Table(title=title, title_justify="left", box=None, show_header=False, pad_edge=False)
-    table.add_column(justify="right", width=9)
-    table.add_column(justify="right", width=9)
+    table.add_column(justify="right", min_width=_PRICE_CELLS, no_wrap=True)
+    table.add_column(justify="right", min_width=_PRICE_CELLS, no_wrap=True)
     table.add_column(width=_BAR_CELLS)
     if book is None:
         table.add_row("", Text("…", "dim"), "")
@@ -126,28 +157,31 @@ def _ladder(name: StreamName, book: Book | None) -> Table:
     asks, bids = asks[:BOOK_ROWS], bids[:BOOK_ROWS]
     most = max((_known(level.volume) or 0 for level in (*asks, *bids)), default=0)
     for style, levels in (("red", reversed(asks)), ("green", bids)):
-        for row in _levels(levels, style, most):
+        for row in _levels(levels, style, most, digits):
             table.add_row(*row)
     return table
 
 
-def _levels(levels: Iterable[BookLevel], style: str, most: int) -> Iterable[tuple[Text, Text, Text]]:
+def _levels(levels: Iterable[BookLevel], style: str, most: int, digits: int) -> Iterable[tuple[Text, Text, Text]]:
     for level in levels:
         cells = max(1, round(_BAR_CELLS * (_known(level.volume) or 0) / most)) if most > 0 else 0
-        yield Text(_count(level.volume)), Text(_price(level.price), style), Text("▇" * cells, style)
+        yield Text(_count(level.volume)), Text(_price(level.price, digits), style), Text("▇" * cells, style)
 
 
-def _tape(name: StreamName, trades: Iterable[Trade]) -> Table:
+def _tape(name: StreamName, trades: Iterable[Trade], digits: int) -> Table:
     title = Text(f"trades {name.symbol}", "table.title")
     table = Table(title=title, title_justify="left", box=None, show_header=False, pad_edge=False)
-    for width in (12, 9, 8):
-        table.add_column(justify="right", width=width)
+    for width in (12, _PRICE_CELLS, 8):
+        table.add_column(justify="right", min_width=width, no_wrap=True)
+    table.add_column(min_width=4, no_wrap=True)
     for trade in reversed(list(trades)):
         style = "green" if trade.side == Side.BUY else "red" if trade.side == Side.SELL else "dim"
         table.add_row(
             Text(_time(trade.time_ms), "dim"),
-            Text(_price(trade.price), style),
+            Text(_price(trade.price, digits), style),
             Text(_count(trade.quantity)),
+            # In words too: not everybody sees colours, and not every terminal shows them.
+            Text(_side(trade.side), style),
         )
     return table
 
@@ -159,9 +193,24 @@ def _known(value: T | UnsetType | None) -> T | None:
     return None if value is UNSET or value is None else value
 
 
-def _price(price: float | UnsetType | None) -> str:
+def _price(price: float | UnsetType | None, digits: int) -> str:
     known = _known(price)
-    return "–" if known is None else repr(known)
+    if known is None:
+        return "–"
+    return f"{known:.{digits}f}" if abs(known) < _PRICE_MAX else repr(known)
+
+
+def _digits(price: float | UnsetType | None) -> int:
+    """Return how many digits behind the point a price has."""
+    known = _known(price)
+    if known is None or not isfinite(known):
+        return 0
+    exponent = Decimal(repr(known)).normalize().as_tuple().exponent
+    return min(max(-int(exponent), 0), _DIGITS_MAX)
+
+
+def _side(side: Side | UnsetType | None) -> str:
+    return str(side) if side in (Side.BUY, Side.SELL) else "–"
 
 
 def _count(count: float | UnsetType | None) -> str:
@@ -177,8 +226,3 @@ def _time(time_ms: int | UnsetType | None) -> str:
         return f"{datetime.fromtimestamp(known // 1000, UTC):%H:%M:%S}.{known % 1000:03d}"
     except (ValueError, OverflowError, OSError):  # no such year
         return "–"
-
-
-def _printable(text: str | UnsetType | None) -> str:
-    """Return a text of the broker's without what a terminal would obey."""
-    return "".join(character if character.isprintable() else " " for character in _known(text) or "")

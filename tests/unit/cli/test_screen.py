@@ -71,10 +71,57 @@ def test_a_tape_shows_the_newest_trade_first_with_its_time_in_utc() -> None:
     trades = [trade(price=float(number), timestamp=1_718_006_400_999 + number) for number in range(3)]
     lines = [line.split() for line in drawn((TRADES, trades)).splitlines() if line.startswith("08:00:0")]
     assert lines == [
-        ["08:00:01.001", "2.0", "12"],
-        ["08:00:01.000", "1.0", "12"],
-        ["08:00:00.999", "0.0", "12"],
+        ["08:00:01.001", "2", "12", "buy"],
+        ["08:00:01.000", "1", "12", "buy"],
+        ["08:00:00.999", "0", "12", "buy"],
     ]
+
+
+@pytest.mark.parametrize(("side", "word"), [("buy", "buy"), ("sell", "sell"), ("neither", "–")])
+def test_the_side_of_a_trade_is_a_word_as_well_as_a_colour(side: str, word: str) -> None:
+    [line] = [line for line in drawn((TRADES, [trade(side=side)])).splitlines() if "301.15" in line]
+    assert line.split()[-1] == word
+
+
+def test_prices_of_an_instrument_have_equally_many_digits_wherever_they_stand() -> None:
+    book = read(Book, bids=[level(301.2, 5)], asks=[level(301.0, 3)])
+    shown = drawn(
+        (BOOK, [book]), (QUOTES, [quote(bid=301, ask=301.2)]), (TRADES, [trade(price=301.21), trade(price=301.2)])
+    )
+    assert shown.count("301.20") == 3
+    assert shown.count("301.00") == 2
+    assert "301.2 " not in shown
+    lines = drawn((TRADES, [trade(price=301.21), trade(price=301.2), trade(price=9)])).splitlines()
+    assert len({line.index(".", 20) for line in lines if line.rstrip().endswith("buy")}) == 1
+
+
+def test_digits_of_tiny_and_huge_prices_are_bounded() -> None:
+    text = drawn((TRADES, [trade(price=price) for price in (1e-7, 1e300, 5.0, 1e-300)]))
+    assert "0.000000100" in text
+    assert "1e+300" in text
+    assert "5.000000000" in text
+
+
+@pytest.mark.parametrize(
+    ("width", "is_there", "is_left_out"),
+    [
+        (120, ["name", "Сбербанк России", "volume", "change"], []),
+        (66, ["name", "Сбер", "volume", "change"], ["Сбербанк России"]),
+        (59, ["volume", "change"], ["name", "Сбер"]),
+        (48, ["change"], ["name", "volume"]),
+        (36, ["last"], ["name", "volume", "change"]),
+    ],
+)
+def test_where_there_is_no_room_the_name_goes_first_and_prices_are_whole(
+    width: int, is_there: list[str], is_left_out: list[str]
+) -> None:
+    text = drawn((QUOTES, [quote(description="Сбербанк России ПАО ао")]), width=width)
+    for part in ("301.15", "301.14", "301.16", *is_there):
+        assert part in text
+    table = text.split("\n", 1)[1]
+    for part in is_left_out:
+        assert part not in table
+    assert ("…" in table) is (width == 66)
 
 
 def test_streams_that_have_said_nothing_yet_are_shown_as_waiting() -> None:
