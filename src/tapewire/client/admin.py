@@ -7,15 +7,27 @@ from urllib.parse import quote
 
 import msgspec
 
-from tapewire.client.errors import ConfigurationError, ConnectError, RefusedError
+from tapewire.client.errors import ConfigurationError, ConnectError, RefusedError, TapewireError
 from tapewire.ports import ConnectError as TransportError
 from tapewire.ports import HttpAnswer, HttpClient
+from tapewire.protocol.codes import ResultCode
 from tapewire.protocol.errors import UNREADABLE
 from tapewire.protocol.tokens import Secret
 
-__all__ = ["Admin", "Sessions"]
+__all__ = ["Admin", "Sessions", "UnknownSessionError"]
 
 HTTP_TIMEOUT_S = 10.0
+
+
+class UnknownSessionError(TapewireError):
+    """There is no open session of this id."""
+
+    def __init__(self, session: str) -> None:
+        super().__init__(session)
+        self.session = session
+
+    def __str__(self) -> str:
+        return f"there is no open session {self.session!r}"
 
 
 class Sessions(msgspec.Struct, frozen=True):
@@ -55,9 +67,15 @@ class Admin:
         Raises:
             ConfigurationError: The admin token is not good.
             ConnectError: The system cannot be reached.
-            RefusedError: There is no such session (404), or it does not answer this now.
+            UnknownSessionError: There is no such session; it may have ended.
+            RefusedError: It does not answer this now.
         """
-        await self._ask("DELETE", f"/admin/sessions/{quote(session, safe='')}", 204)
+        try:
+            await self._ask("DELETE", f"/admin/sessions/{quote(session, safe='')}", 204)
+        except RefusedError as error:
+            if error.code != ResultCode.NOT_FOUND:
+                raise
+            raise UnknownSessionError(session) from None
 
     async def _ask(self, method: str, path: str, expected: int) -> HttpAnswer:
         headers = {"Authorization": f"Bearer {self._token.reveal()}"}
