@@ -4,6 +4,8 @@ Start a system first (``tapewire up``), then: python examples/best_prices.py [SY
 """
 
 import asyncio
+import os
+import signal
 import sys
 
 import tapewire
@@ -22,9 +24,14 @@ async def main(symbol: str) -> None:
 
 
 if __name__ == "__main__":
+    # A request to end is obeyed as Ctrl-C is.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "SBER"))
     except KeyboardInterrupt:
         pass
+    except BrokenPipeError:
+        # Whoever read has gone (| head). Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except tapewire.TapewireError as error:
         sys.exit(str(error))

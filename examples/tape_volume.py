@@ -5,6 +5,8 @@ Start a system first (``tapewire up``), then: python examples/tape_volume.py SBE
 
 import asyncio
 import contextlib
+import os
+import signal
 import sys
 from collections import Counter
 
@@ -37,8 +39,13 @@ async def main(symbols: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    # A request to end is obeyed as Ctrl-C is.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with contextlib.suppress(KeyboardInterrupt):
         try:
             asyncio.run(main(sys.argv[1:] or ["SBER", "GAZP", "LKOH"]))
+        except* BrokenPipeError:
+            # Whoever read has gone (| head). Python would complain once more when it flushes at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except* tapewire.TapewireError as errors:
             sys.exit(str(errors.exceptions[0]))

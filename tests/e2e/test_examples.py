@@ -31,6 +31,7 @@ PROGRAMS = {
     ],
     "README.md": [([], r"SBER (buy|sell) \d+ lots at [\d.]+")],
 }
+EXAMPLES = [name for name in PROGRAMS if name.endswith(".py")]
 WRONG = [("best_prices.py", ["NOPE"]), ("tape_volume.py", ["NOPE"]), ("tape_volume.py", ["SBER", "NOPE", "NADA"])]
 
 
@@ -44,11 +45,13 @@ class Machine:
         self._environment = inherited | {"XDG_RUNTIME_DIR": str(folder), "PYTHONUNBUFFERED": "1"}
 
     @asynccontextmanager
-    async def running(self, *command: str | Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def running(
+        self, *command: str | Path, stdout: int = asyncio.subprocess.PIPE
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=stdout,
             stderr=asyncio.subprocess.PIPE,
             env=self._environment,
         )
@@ -61,12 +64,14 @@ class Machine:
             await process.communicate()
 
     @asynccontextmanager
-    async def program(self, name: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def program(
+        self, name: str, *arguments: str, stdout: int = asyncio.subprocess.PIPE
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
         file = ROOT / "examples" / name
         if name == "README.md":
             file = self._folder / "readme.py"
             file.write_text(readme_program())
-        async with self.running(sys.executable, file, *arguments) as process:
+        async with self.running(sys.executable, file, *arguments, stdout=stdout) as process:
             yield process
 
 
@@ -110,6 +115,30 @@ def test_it_prints_what_it_promises_and_ends_quietly_on_ctrl_c(tmp_path: Path, n
 
     async def scenario(machine: Machine) -> None:
         await asyncio.gather(*(shows(machine, *expected) for expected in PROGRAMS[name]))
+
+    beside_a_system(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_ends_quietly_when_asked_to_or_when_its_reader_has_gone(tmp_path: Path, name: str) -> None:
+    async def is_asked(machine: Machine) -> None:
+        async with machine.program(name) as program:
+            assert await next_line(program)
+            program.terminate()
+            _, complaints = await program.communicate()
+            assert (program.returncode, complaints) == (0, b"")
+
+    async def is_left_alone(machine: Machine) -> None:
+        reader, writer = os.pipe()
+        async with machine.program(name, stdout=writer) as program:
+            os.close(writer)
+            with os.fdopen(reader, "rb") as lines:
+                assert await asyncio.to_thread(lines.readline)
+            _, complaints = await program.communicate()
+            assert (program.returncode, complaints) == (0, b"")
+
+    async def scenario(machine: Machine) -> None:
+        await asyncio.gather(is_asked(machine), is_left_alone(machine))
 
     beside_a_system(tmp_path, scenario)
 
