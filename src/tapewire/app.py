@@ -40,6 +40,7 @@ __all__ = [
     "Limits",
     "LogFormat",
     "Settings",
+    "SettingsError",
     "StartError",
     "System",
     "write_logs",
@@ -56,6 +57,10 @@ _PORTFOLIOS = ("D70001", "G70001", "7500T01")
 
 class StartError(Exception):
     """The system cannot start as it was asked to; the text is one line that says why."""
+
+
+class SettingsError(StartError):
+    """A value of the settings is not possible; the text is one line that says why."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,7 +237,7 @@ class System:
                 speed=settings.speed,
             )
         except ValueError as error:
-            raise StartError(str(error)) from error
+            raise SettingsError(str(error)) from error
 
     def _identity(self) -> Identity:
         new = Identity(VERSION, new_signing_key().decode(), secrets.token_urlsafe(32))
@@ -259,7 +264,7 @@ class System:
         if not token:
             return Secret(secrets.token_urlsafe(32))
         if len(token.reveal()) < ADMIN_TOKEN_CHARACTERS_MIN:
-            raise StartError(f"an admin token has at least {ADMIN_TOKEN_CHARACTERS_MIN} characters")
+            raise SettingsError(f"an admin token has at least {ADMIN_TOKEN_CHARACTERS_MIN} characters")
         return token
 
     async def _stop_serving(self, gateway: Gateway, server: HttpServer) -> None:

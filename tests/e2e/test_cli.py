@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import json
 import os
+import pty
 import signal
 import socket
 import sys
@@ -61,7 +62,7 @@ class Program:
         async with asyncio.timeout(DEADLINE_S):
             out, err = await self.process.communicate()
         assert self.process.returncode is not None
-        return Ended(self.process.returncode, out or b"", err, asyncio.get_running_loop().time() - began)
+        return Ended(self.process.returncode, out or b"", err or b"", asyncio.get_running_loop().time() - began)
 
 
 class Desk:
@@ -73,14 +74,20 @@ class Desk:
         self.runtime.mkdir()
         self.stack = stack
 
-    async def start(self, *arguments: str, stdout: int = asyncio.subprocess.PIPE, **environment: str) -> Program:
+    async def start(
+        self,
+        *arguments: str,
+        stdout: int = asyncio.subprocess.PIPE,
+        stderr: int = asyncio.subprocess.PIPE,
+        **environment: str,
+    ) -> Program:
         inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
         process = await asyncio.create_subprocess_exec(
             TAPEWIRE,
             *arguments,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=stdout,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=stderr,
             env=inherited | {"XDG_RUNTIME_DIR": str(self.runtime)} | environment,
         )
         self.stack.push_async_callback(_kill, process)
@@ -184,6 +191,25 @@ def test_a_signal_ends_it_soon_with_status_0_and_nothing_is_left(
         assert watched.status == 1
         assert watched.err == "tapewire: the connection was lost (1001: the server is going away)\n"
         writer.close()
+
+    at_desk(scenario)
+
+
+def test_on_a_terminal_up_says_where_it_listens_and_how_it_ends(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        controller, terminal = pty.openpty()
+        try:
+            system = await desk.start("up", "--port", "0", "--symbols", "1", stderr=terminal)
+            url = json.loads(await system.line())["http"]
+            async with asyncio.timeout(DEADLINE_S):
+                said = await asyncio.to_thread(os.read, controller, 1_000)
+            assert said.decode().splitlines() == [
+                f"listening on {url}, WebSockets at /ws and /cws; Ctrl-C ends it"
+            ]
+            assert (await system.end(signal.SIGINT)).status == 0
+        finally:
+            os.close(controller)
+            os.close(terminal)
 
     at_desk(scenario)
 
@@ -467,7 +493,8 @@ def test_what_a_system_refuses_is_one_line(at_desk: Desks) -> None:
             (["watch", "book:NOPE"], 1, "the broker refused: 404 "),
             (["watch", "book:SBER", "trades:NOPE"], 1, "the broker refused: 404 "),
             (["watch", "book:SBER", "--refresh-token", WRONG_TOKEN], 1, "the refresh token was refused (403)"),
-            (["watch", "book:SBER", "--depth", "51"], 1, "depth of a book: 51 asked for, the limit is 1..50"),
+            (["watch", "book:SBER", "--depth", "0"], 2, "depth of a book: 0 asked for, the limit is 1..50"),
+            (["watch", "book:SBER", "--depth", "51"], 2, "depth of a book: 51 asked for, the limit is 1..50"),
         ]
         runs: list[Coroutine[Any, Any, Ended]] = [desk.run(*arguments) for arguments, _, _ in cases]
         for ended, (arguments, status, text) in zip(await asyncio.gather(*runs), cases, strict=True):
@@ -488,11 +515,11 @@ def test_what_cannot_be_is_one_line(at_desk: Desks) -> None:
                 (["up", "--port", port], 1, f"cannot listen on 127.0.0.1:{port}: Address already in use"),
                 (["up", "--port", "0", "--data", str(file / "x")], 1, f"cannot use {file}/x: Not a directory"),
                 (["run", "--port", "0", "--data", str(file)], 1, f"cannot use {file}: File exists"),
-                (["up", "--port", "0", "--symbols", "100000"], 1, "the catalogue has 1 to "),
+                (["up", "--port", "0", "--symbols", "100000"], 2, "the catalogue has 1 to "),
                 (["watch", "SBER"], 2, "'SBER' is not like book:SBER, quotes:SBER, trades:SBER"),
                 (["watch", "book:SBER", "--format", "fat"], 2, "'fat' is no format: Simple, Slim or Heavy"),
                 (["watch", "book:SBER"], 1, "no broker: pass url, set TAPEWIRE_URL, or start a local system"),
-                (["token", "--url", secret], 1, "the address of a broker has no user, query or fragment"),
+                (["token", "--url", secret], 2, "the address of a broker has no user, query or fragment"),
                 (
                     ["watch", "book:SBER", "--url", "http://127.0.0.1:1", "--refresh-token", WRONG_TOKEN],
                     1,
@@ -536,6 +563,8 @@ def test_sessions_shows_who_is_connected_and_ends_one(at_desk: Desks) -> None:
         [session] = shown.records
         assert (session["state"], session["path"], session["login"]) == ("open", "/ws", "P070001")
         assert (session["subscriptions"], session["messages"] > 0) == (1, True)
+        unknown = await desk.run("sessions", "--end", "abc")
+        assert one_line(unknown, 1) == "there is no open session 'abc'"
         ended = await desk.run("sessions", "--end", session["id"], "--url", system.ready["http"])
         assert (ended.status, ended.lines, ended.err) == (0, [], "")
         watched = await watcher.end()
@@ -562,7 +591,7 @@ def test_the_admin_token_is_the_operators_choice_and_is_never_shown(at_desk: Des
         assert ended.status == 0
         assert token not in ended.err + "".join(ended.lines)
         short = await desk.run("up", "--port", "0", TAPEWIRE_ADMIN_TOKEN="short")
-        assert one_line(short, 1) == "an admin token has at least 16 characters"
+        assert one_line(short, 2) == "an admin token has at least 16 characters"
 
     at_desk(scenario)
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 from tapewire import __version__
-from tapewire.cli.program import fail, run_program, until_stopped
+from tapewire.cli.program import MISUSE_STATUS, fail, run_program, until_stopped
 
 try:
     import typer
+    from typer.core import TyperGroup
 except ImportError:  # the command is installed with the SDK, its libraries with the extra
     print("tapewire: the command line needs an extra: pip install 'tapewire[terminal]'", file=sys.stderr)
     sys.exit(1)
@@ -28,7 +29,21 @@ from tapewire.protocol.words import Format
 
 __all__ = ["main"]
 
+
+class _Commands(TyperGroup):
+    """The commands; what is wrong with an option is said in words for people."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            # How the library that converts values begins: it means nothing to whoever typed them.
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="The ALOR Broker WebSocket API, both ends of the wire. Not affiliated with ALOR.",
     no_args_is_help=True,
     add_completion=False,
@@ -187,6 +202,8 @@ def up(
     """Run a trading system on this machine. The first line says where it is, as JSON."""
 
     async def serve(system: Any) -> None:
+        if sys.stderr.isatty():
+            print(f"listening on {system.url}, WebSockets at /ws and /cws; Ctrl-C ends it", file=sys.stderr)
         await system.wait()
 
     # Each strike is a line; beside the live view of ``run`` there is no place for it.
@@ -274,15 +291,15 @@ def watch(
     try:
         names = [StreamName.parse(text) for text in streams]
     except ValueError as error:
-        fail(str(error), 2)
+        fail(str(error), MISUSE_STATUS)
     chosen = Format(format) if format is not None else None
     if chosen is not None and not chosen.known:
-        fail(f"{format!r} is no format: Simple, Slim or Heavy", 2)
+        fail(f"{format!r} is no format: Simple, Slim or Heavy", MISUSE_STATUS)
     options = StreamOptions(format=chosen, depth=depth, frequency_ms=frequency)
     endpoints = _endpoints(url, contour)
 
     async def main() -> None:
-        async with connect(url, refresh_token=refresh_token, endpoints=endpoints) as broker:
+        async with connect(refresh_token=refresh_token, endpoints=endpoints) as broker:
             if sys.stdout.isatty() and count is None:
                 await show(broker, names, options)
             else:
@@ -299,7 +316,7 @@ def token(url: Url = None, contour: Contour = None, refresh_token: RefreshToken 
     endpoints = _endpoints(url, contour)
 
     async def main() -> None:
-        print(await fetch_token(url, refresh_token=refresh_token, endpoints=endpoints))
+        print(await fetch_token(refresh_token=refresh_token, endpoints=endpoints))
 
     run_program(until_stopped(main()))
 
@@ -317,6 +334,8 @@ def sessions(
     """Show who is connected to a system: tables on a terminal, one JSON object a line in a pipe."""
     from tapewire.cli.sessions import show_sessions
     from tapewire.connect import admin
+
+    _endpoints(url, None)
 
     async def main() -> None:
         async with admin(url, admin_token=admin_token) as operator:
@@ -342,8 +361,13 @@ def _limits(
 
 def _endpoints(url: str | None, contour: ContourName | None) -> Endpoints | None:
     if url is not None and contour is not None:
-        fail("--url and --contour say two places: give one", 2)
-    return _CONTOURS[contour] if contour is not None else None
+        fail("--url and --contour say two places: give one", MISUSE_STATUS)
+    if contour is not None:
+        return _CONTOURS[contour]
+    try:
+        return Endpoints.from_base(url) if url is not None else None
+    except ValueError as error:
+        fail(str(error), MISUSE_STATUS)
 
 
 def _run_system(
@@ -358,7 +382,7 @@ def _run_system(
     if faults is not None:
         settings["faults"] = _read_faults(faults)
     try:
-        from tapewire.app import Limits, LogFormat, Settings, StartError, System, write_logs
+        from tapewire.app import Limits, LogFormat, Settings, SettingsError, StartError, System, write_logs
     except ImportError as error:
         fail(f"the trading system needs an extra: pip install 'tapewire[server]' ({error.name} is missing)")
 
@@ -369,14 +393,14 @@ def _run_system(
             print(json.dumps(system.ready_line()), flush=True)
             await serve(system)
 
-    run_program(until_stopped(main()), StartError)
+    run_program(until_stopped(main()), StartError, misuse=(SettingsError,))
 
 
 def _read_faults(path: Path) -> Faults:
     try:
         return read_faults_file(path)
     except FaultsError as error:
-        fail(str(error), 2)
+        fail(str(error), MISUSE_STATUS)
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NoReturn
 
-from tapewire.client.errors import TapewireError
+from tapewire.client.errors import LimitError, TapewireError
 
-__all__ = ["fail", "run_program", "until_stopped"]
+__all__ = ["MISUSE_STATUS", "fail", "run_program", "until_stopped"]
 
 try:
     import uvloop
@@ -22,11 +22,24 @@ else:
 
 #: Expected errors: each ends the program with its one line. Those of the server are named by the commands.
 _EXPECTED: tuple[type[BaseException], ...] = (TapewireError,)
+#: What ends a program that was asked for what cannot be, as opposed to what has gone wrong.
+MISUSE_STATUS = 2
 
 
-def run_program(main: Coroutine[Any, Any, None], *expected: type[BaseException]) -> None:
-    """Run a command to its end; an expected error becomes one line and status 1."""
-    kinds = (*_EXPECTED, *expected)
+def run_program(
+    main: Coroutine[Any, Any, None],
+    *expected: type[BaseException],
+    misuse: tuple[type[BaseException], ...] = (),
+) -> None:
+    """Run a command to its end; an expected error becomes one line and a status.
+
+    Args:
+        main: The command.
+        expected: Errors beside those of the client that end it with status 1.
+        misuse: Errors that say that an option's value is bad, beside ``LimitError``: status 2.
+    """
+    misuse = (LimitError, *misuse)
+    kinds = (*_EXPECTED, *expected, *misuse)
     try:
         _run(main)
     except BrokenPipeError:
@@ -35,13 +48,13 @@ def run_program(main: Coroutine[Any, Any, None], *expected: type[BaseException])
         # Only before the command has put its own handlers in place.
         sys.exit(130)
     except kinds as error:
-        fail(str(error))
+        fail(str(error), MISUSE_STATUS if isinstance(error, misuse) else 1)
     except BaseExceptionGroup as group:
         first = _first(group, kinds)
         if first is None:
             raise
         if not isinstance(first, BrokenPipeError):
-            fail(str(first))
+            fail(str(first), MISUSE_STATUS if isinstance(first, misuse) else 1)
         _forget_output()
 
 

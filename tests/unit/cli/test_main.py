@@ -53,7 +53,24 @@ def test_a_contour_that_does_not_exist_is_refused(command: list[str]) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_address_of_the_broker_itself_is_one_line_that_names_the_contour(command: list[str]) -> None:
     ended = run(*command, "--url", "https://api.alor.ru", "--refresh-token", "x")
-    assert ended.exit_code == 1
+    assert ended.exit_code == 2
     assert ended.stderr.startswith("tapewire: api.alor.ru ")
     assert "--contour production" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_word_that_an_option_does_not_have_is_said_in_words_for_people() -> None:
+    ended = run("up", "--log-level", "chatty")
+    assert ended.exit_code == 2
+    assert "chatty" in ended.stderr
+    assert "Value error" not in ended.stderr
+
+
+@pytest.mark.parametrize("url", ["ws://x", "http://user:pw@127.0.0.1:1", "nonsense"])
+@pytest.mark.parametrize("command", [*COMMANDS, ["sessions"]])
+def test_an_address_that_is_none_is_one_line_and_status_2(command: list[str], url: str) -> None:
+    ended = run(*command, "--url", url)
+    assert ended.exit_code == 2
+    assert ended.stderr.startswith("tapewire: ")
+    assert ended.stderr.count("\n") == 1
+    assert "pw" not in ended.stderr.replace("tapewire", "")

@@ -27,11 +27,14 @@ class OwnError(Exception):
     pass
 
 
+class BadValueError(OwnError):
+    pass
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
         (RefusedError(404, "no such instrument"), "the broker refused: 404 no such instrument"),
-        (LimitError("depth", 51, 50), "depth: 51 asked for, the limit is 50"),
         (ConnectionLostError(1006, ""), "the connection was lost (1006)"),
         (OwnError("cannot listen"), "cannot listen"),
         (ExceptionGroup("", [RefusedError(404, "x")]), "the broker refused: 404 x"),
@@ -43,6 +46,23 @@ def test_an_expected_error_is_one_line_and_a_status(
     error: Exception, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert outcome(error, OwnError) == 1
+    assert capsys.readouterr() == ("", f"tapewire: {line}\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (LimitError("depth", 51, 50), "depth: 51 asked for, the limit is 50"),
+        (ExceptionGroup("", [LimitError("depth", 51, 50)]), "depth: 51 asked for, the limit is 50"),
+        (BadValueError("--x is odd"), "--x is odd"),
+    ],
+)
+def test_a_bad_value_of_an_option_is_one_line_and_status_2(
+    error: Exception, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_program(raises(error), OwnError, misuse=(BadValueError,))
+    assert caught.value.code == 2
     assert capsys.readouterr() == ("", f"tapewire: {line}\n")
 
 
