@@ -17,11 +17,13 @@ from tapewire.client.admin import Admin
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.errors import ClosedError, ConfigurationError
+from tapewire.client.securities import search_securities
 from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
+from tapewire.model import Security
 from tapewire.protocol.tokens import Secret
 
-__all__ = ["Connecting", "admin", "connect", "fetch_token", "find_admin", "find_broker"]
+__all__ = ["Connecting", "admin", "connect", "fetch_securities", "fetch_token", "find_admin", "find_broker"]
 
 URL_VARIABLE = "TAPEWIRE_URL"
 TOKEN_VARIABLE = "TAPEWIRE_REFRESH_TOKEN"  # noqa: S105  (a name, not a secret)
@@ -38,8 +40,8 @@ def connect(
 ) -> Connecting:
     """Connect to a broker for the length of a block, ``async with connect() as broker``.
 
-    Afterwards no task and no socket is left. Where to and as whom comes from the arguments, else from ``TAPEWIRE_URL`` and ``TAPEWIRE_REFRESH_TOKEN``,
-    else from the trading system that runs on this machine.
+    Afterwards no task and no socket is left. Where to and as whom comes from the arguments, else from
+    ``TAPEWIRE_URL`` and ``TAPEWIRE_REFRESH_TOKEN``, else from the trading system that runs on this machine.
 
     Args:
         url: Base of a system that serves everything on one port, ``http://host:port``.
@@ -172,6 +174,38 @@ async def fetch_token(
     tokens = TokenKeeper(http, where.oauth, token, random.Random())
     try:
         return await tokens.renew()
+    finally:
+        await tokens.close()
+        await http.close()
+
+
+async def fetch_securities(
+    query: str = "",
+    *,
+    limit: int,
+    url: str | None = None,
+    refresh_token: str | None = None,
+    endpoints: Endpoints | None = None,
+) -> list[Security]:
+    """Return instruments of the broker that :func:`connect` would use, the most traded first.
+
+    Args:
+        query: Part of a symbol or of a name; empty: any.
+        limit: How many at most; 0 or more.
+        url: As of :func:`connect`, and so are the others.
+
+    Raises:
+        ConfigurationError: It is not clear where the broker is, or as whom to ask.
+        TokenRefusedError: The refresh token is not good.
+        TokenServiceError: The token service gave no usable answer.
+        ConnectError: The broker cannot be reached, or this is no list of instruments.
+        RefusedError: It does not answer this.
+    """
+    where, token = find_broker(url, refresh_token=refresh_token, endpoints=endpoints)
+    http = AiohttpClient()
+    tokens = TokenKeeper(http, where.oauth, token, random.Random())
+    try:
+        return await search_securities(where.http, await tokens.renew(), http, query, limit=limit)
     finally:
         await tokens.close()
         await http.close()

@@ -308,6 +308,26 @@ def test_watch_writes_books_quotes_and_trades_as_json_lines(at_desk: Desks) -> N
     at_desk(scenario)
 
 
+def test_symbols_lists_what_is_traded(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.system("--symbols", "33")
+        everything, some, two = await asyncio.gather(
+            desk.run("symbols"), desk.run("symbols", "sber"), desk.run("symbols", "--limit", "2")
+        )
+        for ended, count in ((everything, 33), (some, 2), (two, 2)):
+            assert (ended.status, ended.err, len(ended.records)) == (0, "", count)
+        assert {
+            "symbol": "SBER",
+            "board": "TQBR",
+            "kind": "share",
+            "name": "Сбербанк России ПАО ао",
+        } in some.records
+        assert {row["kind"] for row in everything.records} == {"share", "bond", "future", "option", "currency"}
+        assert two.records == everything.records[:2]
+
+    at_desk(scenario)
+
+
 def test_two_watchers_see_the_same_trades_in_the_same_order(at_desk: Desks) -> None:
     async def scenario(desk: Desk) -> None:
         await desk.system()

@@ -347,6 +347,28 @@ def sessions(
     run_program(until_stopped(main()))
 
 
+@app.command()
+def symbols(
+    query: Annotated[str, typer.Argument(help="Part of a symbol or of a name. Default: all.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many at most, the most traded first.")] = 100,
+    url: Url = None,
+    contour: Contour = None,
+    refresh_token: RefreshToken = None,
+) -> None:
+    """List instruments: a table on a terminal, one JSON object a line in a pipe."""
+    from tapewire.cli.symbols import show_symbols
+    from tapewire.connect import fetch_securities
+
+    endpoints = _endpoints(url, contour)
+
+    async def main() -> None:
+        await show_symbols(
+            await fetch_securities(query, limit=limit, refresh_token=refresh_token, endpoints=endpoints)
+        )
+
+    run_program(until_stopped(main()))
+
+
 def _limits(
     misuse_points: int | None, misuse_block: float, address_connections: int, authorise_within: float
 ) -> dict[str, Any]:

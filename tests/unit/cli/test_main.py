@@ -18,7 +18,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TAPEWIRE_REFRESH_TOKEN", raising=False)
 
 
-COMMANDS = [["watch", "book:SBER"], ["token"]]
+COMMANDS = [["watch", "book:SBER"], ["token"], ["symbols"]]
 
 
 def run(*arguments: str) -> Result:
