@@ -118,12 +118,40 @@ def test_a_mute_server_that_closes_says_so_when_it_is_over() -> None:
         peer = await world.connect()
         await world.until_s(1)
         next(iter(world.gateway.connections)).close(1001, "bye")
-        await world.until_s(9)
+        await world.until_s(2)
         assert peer.frames == []
         assert await peer.closed() == (1001, "bye")
-        assert now_s() == pytest.approx(10, abs=ROUND_S)
+        assert now_s() == pytest.approx(2.5, abs=ROUND_S)
 
-    run_with('[[fault]]\nkind = "mute"\nfor = "10s"', scenario)
+    run_with('[[fault]]\nkind = "mute"\nfor = "2500ms"', scenario)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        'kind = "half-open"',
+        'kind = "mute"',
+        'kind = "mute"\nfor = "1h"',
+        'kind = "delay"\non = "message"\nby = "1h"',
+    ],
+)
+def test_an_operator_ends_a_session_whatever_the_faults_do_to_it(fault: str) -> None:
+    async def scenario(world: FaultyWorld) -> None:
+        peer = await world.connect()
+        await world.until_s(3)
+        peer.subscribe(TRADES, "t")
+        await world.until_s(5)
+        (session,) = json.loads((await world.ask_admin("/admin/sessions"))[1])["sessions"]
+        assert (await world.ask_admin(f"/admin/sessions/{session['id']}", "DELETE"))[0] == 204
+        asked_s = now_s()
+        assert await peer.closed() == (1006, "")
+        assert now_s() == pytest.approx(asked_s + 2, abs=ROUND_S)
+        await asyncio.sleep(ROUND_S)
+        listed = json.loads((await world.ask_admin("/admin/sessions"))[1])
+        assert (listed["sessions"], listed["ended"][0]["reason"]) == ([], "ended by the operator")
+        world.check_nothing_is_left()
+
+    run_with(f"[[fault]]\n{fault}", scenario)
 
 
 def test_nothing_passes_a_half_open_connection_and_nobody_is_told() -> None:

@@ -4,14 +4,14 @@ Every message passes ``_outgoing``, every frame passes ``_depart``. What is held
 lane (the data of one guid, the answers of one guid, frames) and stands behind a barrier, if there is one: what is
 late for everything is late for what comes after it, too.
 
-=========  ===============================  ===================================================
+=========  ===============================  ==================================================================
 state      entered by                       what happens
-=========  ===============================  ===================================================
+=========  ===============================  ==================================================================
 passing    construction                     messages are judged and go when they are due
 muted      ``mute``                         what is due waits for the end of it, or is lost
 dead       ``lose_all``                     everything is lost, also close frames
-over       ``end``, ``cut``, ``close``      nothing more is taken
-=========  ===============================  ===================================================
+over       ``end``, ``cut``, ``close``      nothing more is taken; what is held goes within ``CLOSE_S_MAX``
+=========  ===============================  ==================================================================
 """
 
 from __future__ import annotations
@@ -26,10 +26,15 @@ from tapewire.ports import Transport
 from tapewire.protocol.frames import FrameOpcode, split_frames
 from tapewire.protocol.limits import REQUEST_BACKLOG_BYTES_MAX
 
-__all__ = ["HELD_BYTES_MAX", "FaultyTransport", "Outgoing"]
+__all__ = ["CLOSE_S_MAX", "HELD_BYTES_MAX", "ITEM_BYTES", "FaultyTransport", "Outgoing"]
 
 #: So much is held back before the server is told that the network takes nothing more.
 HELD_BYTES_MAX = 16 << 20
+#: What it costs to hold a message or frame beside its bytes: its entry, its lane, its place in the order.
+ITEM_BYTES = 512
+#: How long a close frame may be held back before the connection is aborted: as long as transports wait for the
+#: peer's. Sessions hold places in quotas, and a server that ends one gets them back whatever the faults do.
+CLOSE_S_MAX = 2.0
 
 
 class Outgoing(NamedTuple):
@@ -86,6 +91,8 @@ class FaultyTransport:
         self._is_reading_paused = False
         self._is_over = False
         self._timer: asyncio.TimerHandle | None = None
+        # Aborts when the server's close frame has been held back for too long.
+        self._last_timer: asyncio.TimerHandle | None = None
 
     # --- Transport ----------------------------------------------------------------------------------------
 
@@ -115,7 +122,7 @@ class FaultyTransport:
         self._flush()
 
     def close(self, code: int, reason: str = "") -> None:
-        """Send a close frame behind all that is held, then end the connection."""
+        """Send a close frame behind all that is held, then end the connection; abort it if that takes too long."""
         if self._is_over:
             return
         now = self._begin()
@@ -124,6 +131,7 @@ class FaultyTransport:
             due = max((due for due, *_ in self._held), default=now)
             self._hold(_Close(code, reason), "", max(due, self._muted_until_s, self._lost_until_s))
             self._arm()
+            self._last_timer = self._loop.call_later(CLOSE_S_MAX, self.abort)
         else:
             self._transport.close(code, reason)
         self._is_over = True
@@ -190,7 +198,7 @@ class FaultyTransport:
     def lose_all(self) -> None:
         """Send nothing any more, for good, and lose what is held back."""
         self._flush()
-        self.forget()
+        self._lose_held()
         self._lost_until_s = math.inf
 
     def insert(self, message: bytes) -> None:
@@ -201,14 +209,20 @@ class FaultyTransport:
 
     def forget(self) -> None:
         """Drop what is held back: the connection has ended."""
+        self._lose_held()
+        if self._last_timer is not None:
+            self._last_timer.cancel()
+            self._last_timer = None
+
+    # --- inside -------------------------------------------------------------------------------------------
+
+    def _lose_held(self) -> None:
         self._held.clear()
         self._lanes.clear()
         self._held_bytes = 0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    # --- inside -------------------------------------------------------------------------------------------
 
     def _outgoing(self, messages: Iterable[bytes]) -> None:
         """Let messages pass: the one place for all of them, in whatever shape they were given."""
@@ -266,6 +280,10 @@ class FaultyTransport:
         if isinstance(item, _Frame):
             self._transport.send_frame(item.opcode, item.payload, fin=item.fin)
         else:
+            # From here the bound is the network's own.
+            if self._last_timer is not None:
+                self._last_timer.cancel()
+                self._last_timer = None
             self._transport.close(item.code, item.reason)
 
     def _flush(self) -> None:
@@ -306,4 +324,6 @@ def _messages(frames: bytes) -> Iterator[bytes]:
 
 
 def _size(item: _Item) -> int:
-    return len(item) if isinstance(item, bytes) else 16
+    if isinstance(item, bytes):
+        return ITEM_BYTES + len(item)
+    return ITEM_BYTES + (len(item.payload) if isinstance(item, _Frame) else len(item.reason))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
 
-from tapewire.faults.transport import HELD_BYTES_MAX, FaultyTransport, Outgoing
+from tapewire.faults.transport import CLOSE_S_MAX, HELD_BYTES_MAX, ITEM_BYTES, FaultyTransport, Outgoing
 from tapewire.protocol.frames import frame_header
 from tapewire.protocol.limits import REQUEST_BACKLOG_BYTES_MAX
 from tapewire.simulation import run_virtual
@@ -123,16 +125,51 @@ def test_behind_a_barrier_everything_waits_but_the_past() -> None:
 def test_a_close_waits_for_what_is_held_and_for_the_end_of_silence(is_lost: bool) -> None:
     async def scenario(transport: FaultyTransport, wire: Wire, told: list[float]) -> None:
         transport.send([b"a1"])
-        transport.mute(4, is_lost=is_lost)
+        transport.mute(1.9, is_lost=is_lost)
         transport.send([b"b1"])
         transport.close(1000, "bye")
         transport.send([b"b2"])
         transport.send_frame(9, b"")
         await asyncio.sleep(5)
 
-    close = (4, "close", 1000, "bye")
-    # In the order in which they would have gone.
-    assert run(late(a=1.0), scenario) == ([close] if is_lost else [(4, b"b1"), (4, b"a1"), close])
+    close = (1.9, "close", 1000, "bye")
+    # In the order in which they would have gone; afterwards the network has a bound of its own.
+    assert run(late(a=1.0), scenario) == ([close] if is_lost else [(1.9, b"b1"), (1.9, b"a1"), close])
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        lambda transport: transport.lose_all(),
+        lambda transport: transport.mute(math.inf, is_lost=True),
+        lambda transport: transport.mute(1_800, is_lost=False),
+        lambda transport: transport.mute(1_800, is_lost=True),
+        lambda transport: transport.put_barrier(1_800),
+        lambda transport: transport.send([b"a"]),
+    ],
+)
+def test_a_close_that_is_held_back_for_long_ends_in_an_abort(hold: Callable[[FaultyTransport], None]) -> None:
+    async def scenario(transport: FaultyTransport, wire: Wire, told: list[float]) -> None:
+        await asyncio.sleep(1)
+        hold(transport)
+        transport.send([b"b"] if not transport.is_over else [])
+        wire.calls.clear()
+        transport.close(1008, "ended by the operator")
+        # A fault that comes now does not keep it either.
+        transport.lose_all()
+        await asyncio.sleep(600)
+
+    assert run(late(a=1_800.0), scenario) == [(1 + CLOSE_S_MAX, "abort")]
+
+
+def test_a_connection_that_ends_while_its_close_is_held_back_is_not_aborted() -> None:
+    async def scenario(transport: FaultyTransport, wire: Wire, told: list[float]) -> None:
+        transport.lose_all()
+        transport.close(1008)
+        transport.forget()
+        await asyncio.sleep(600)
+
+    assert run(late(), scenario) == []
 
 
 def test_a_close_of_a_passing_transport_comes_at_once_behind_what_was_sent() -> None:
@@ -164,7 +201,6 @@ def test_a_cut_and_a_loss_leave_nothing_behind() -> None:
         transport.lose_all()
         transport.send([b"b"])
         transport.send_frame(10, b"")
-        transport.close(1000)
         await asyncio.sleep(5)
         assert wire.calls == []
         transport.abort()
@@ -173,7 +209,7 @@ def test_a_cut_and_a_loss_leave_nothing_behind() -> None:
 
 
 def test_much_that_is_held_counts_as_unsent_and_the_server_is_told_when_there_is_room() -> None:
-    half = b"a" * (HELD_BYTES_MAX // 2)
+    half = b"a" * (HELD_BYTES_MAX // 2 - ITEM_BYTES)
 
     async def scenario(transport: FaultyTransport, wire: Wire, told: list[float]) -> None:
         transport.send([half])
@@ -195,3 +231,26 @@ def test_much_that_is_held_counts_as_unsent_and_the_server_is_told_when_there_is
         assert told == [1]
 
     run(late(a=1.0), scenario)
+
+
+@pytest.mark.parametrize("kind", ["message", "frame"])
+def test_small_things_that_are_held_cost_no_more_memory_than_is_said(kind: str) -> None:
+    def judge(message: bytes, now: float) -> list[Outgoing]:
+        # The worst: each in a lane of its own.
+        return [Outgoing(message, f"data {message.decode()}", now + 1)]
+
+    async def scenario(transport: FaultyTransport, wire: Wire, told: list[float]) -> None:
+        tracemalloc.start()
+        try:
+            transport.put_barrier(1.0)
+            for number in range(HELD_BYTES_MAX // ITEM_BYTES + 1):
+                if kind == "message":
+                    transport.send([b"%020d" % number])
+                else:
+                    transport.send_frame(10, b"%020d" % number)
+            assert transport.unsent_bytes >= HELD_BYTES_MAX
+            assert tracemalloc.get_traced_memory()[0] < HELD_BYTES_MAX * 1.1
+        finally:
+            tracemalloc.stop()
+
+    run(judge, scenario)
