@@ -63,7 +63,7 @@ def read_faults_file(path: Path) -> Faults:
     """Read a file of faults.
 
     Raises:
-        FaultsError: It cannot be read, or is not right; the text begins with the path.
+        FaultsError: It cannot be read, is not right, or orders nothing; the text begins with the path.
     """
     try:
         with path.open("rb") as file:
@@ -73,11 +73,15 @@ def read_faults_file(path: Path) -> Faults:
     if len(data) > FILE_BYTES_MAX:
         raise FaultsError(f"{path}: more than {FILE_BYTES_MAX} bytes")
     try:
-        return read_faults(data.decode())
+        faults = read_faults(data.decode())
     except UnicodeDecodeError as error:
         raise FaultsError(f"{path}: no UTF-8 text") from error
     except FaultsError as error:
         raise FaultsError(f"{path}: {error}") from error
+    if not faults.rules:
+        # Whoever gives a file wants faults; a day without any would seem a day well survived.
+        raise FaultsError(f"{path}: no [[fault]] in it")
+    return faults
 
 
 def read_faults(text: str) -> Faults:

@@ -49,8 +49,14 @@ def test_a_file_is_a_seed_and_faults_in_their_order() -> None:
     assert faults.names == ["delay-1", "the cut"]
 
 
-def test_an_empty_file_has_no_faults() -> None:
-    assert read_faults("") == Faults()
+def test_a_text_without_faults_has_none_and_a_file_without_them_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "empty.toml"
+    for text in ("", "\n# later\n", "seed = 7", "fault = []"):
+        assert read_faults(text).rules == ()
+        file.write_text(text)
+        with pytest.raises(FaultsError) as refused:
+            read_faults_file(file)
+        assert str(refused.value) == f"{file}: no [[fault]] in it"
 
 
 @pytest.mark.parametrize(
