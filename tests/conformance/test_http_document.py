@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tapewire.gateway.http.answers import _NAMES
 from tapewire.gateway.http.endpoint import Endpoint
 from tapewire.gateway.http.market import MARKET_ENDPOINTS
 from tapewire.gateway.http.openapi import describe
+from tapewire.protocol.codes import STATUS_WORDS
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
 #: Path → access and text of the query column.
@@ -36,5 +36,4 @@ def test_rows_say_access_and_parameters(endpoint: Endpoint) -> None:
 
 def test_errors_have_the_codes_of_the_table() -> None:
     table = dict(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", DOCUMENT, re.MULTILINE))
-    # Those of the token service are described with it.
-    assert table == {str(status): name for status, name in _NAMES.items() if status not in (403, 413)}
+    assert table == {str(status): word for status, word in STATUS_WORDS.items()}

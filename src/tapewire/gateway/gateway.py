@@ -28,7 +28,7 @@ from tapewire.gateway.session import DataSession, SessionServices
 from tapewire.gateway.standing import Reception, Standing
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.ports import Clock, FeedSource, FrameListener, HandshakeRefusedError, Query
-from tapewire.protocol.codes import CloseCode
+from tapewire.protocol.codes import STATUS_WORDS, CloseCode
 from tapewire.protocol.tokens import Secret
 
 __all__ = ["Gateway"]
@@ -127,7 +127,7 @@ class Gateway:
         if protocol is None:
             return None
         if self._is_closing:
-            raise HandshakeRefusedError(503, "ServiceUnavailable", "The server is going away")
+            raise HandshakeRefusedError(503, STATUS_WORDS[503], "The server is going away")
         standing = Standing(self._reception, self._sessions_made + 1, path, peer)
         if not self._addresses.claim(standing.address):
             limit = Limit.ADDRESS_CONNECTIONS

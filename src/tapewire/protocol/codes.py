@@ -1,4 +1,4 @@
-"""Codes of the wire, once for both ends: results of requests and close codes.
+"""Codes of the wire, once for both ends: results of requests, close codes, words of HTTP statuses.
 
 Source: reference of subscriptions 3.2, reference of commands 3 and 7, RFC 6455 section 7.4. The texts beyond
 the two documented ones are ours; clients branch on the code, never on the text.
@@ -8,13 +8,30 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["CloseCode", "ResultCode"]
+__all__ = ["STATUS_WORDS", "CloseCode", "ResultCode"]
 
 HANDLED = "Handled successfully"
 INVALID_TOKEN = "Invalid JWT token!"  # noqa: S105  (the broker's text, not a secret)
 CONNECTION_INITIALIZED = "The connection has been initialized."
 #: Reason of the close frame that cuts a session which has fallen too far behind.
 TOO_MANY_UNPROCESSED = "too many unprocessed messages"
+
+#: ``code`` in the JSON body that goes with a status of HTTP, at an endpoint or a refused handshake.
+STATUS_WORDS = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    408: "RequestTimeout",
+    413: "RequestTooLarge",
+    426: "UpgradeRequired",
+    429: "TooManyRequests",
+    431: "RequestHeaderFieldsTooLarge",
+    500: "InternalError",
+    503: "Unavailable",
+    504: "TimedOut",
+}
 
 
 class ResultCode(IntEnum):

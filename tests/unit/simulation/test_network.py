@@ -189,7 +189,7 @@ def test_an_acceptor_that_returns_none_answers_404() -> None:
 
 def test_an_acceptor_that_refuses_answers_with_its_status() -> None:
     def accept(path: str, peer: str) -> Owner:
-        raise HandshakeRefusedError(503, "ServiceUnavailable", "not now")
+        raise HandshakeRefusedError(503, "Unavailable", "not now")
 
     async def main() -> None:
         network = Network()

@@ -14,6 +14,7 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from tapewire.model import Record
+from tapewire.protocol.codes import STATUS_WORDS
 from tapewire.protocol.formats import codec
 from tapewire.protocol.words import Format
 
@@ -27,19 +28,6 @@ ROWS_AT_ONCE_MAX = 500
 #: Nor more bytes than about so many, by the first row.
 _BYTES_AT_ONCE = 64 * 1024
 _JSON = "application/json"
-_NAMES = {
-    400: "BadRequest",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "NotFound",
-    405: "MethodNotAllowed",
-    413: "RequestTooLarge",
-    426: "UpgradeRequired",
-    429: "TooManyRequests",
-    500: "InternalError",
-    503: "Unavailable",
-    504: "TimedOut",
-}
 
 
 def value_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -49,7 +37,7 @@ def value_answer(value: object, status: int = 200, headers: Mapping[str, str] | 
 
 def error_answer(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with ``{"code":…,"message":…}``."""
-    return value_answer({"code": _NAMES.get(status, str(status)), "message": text}, status, headers)
+    return value_answer({"code": STATUS_WORDS.get(status, str(status)), "message": text}, status, headers)
 
 
 def record_answer(record: Record, message_format: Format = Format.SIMPLE) -> Response:
