@@ -16,141 +16,21 @@ Times are seconds of one monotonic clock, the loop's; ``wall_s`` is the time of 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable
-from fnmatch import translate
-from typing import NamedTuple
 
 from tapewire.faults.file import Faults
 from tapewire.faults.kinds import FaultKind, Trigger, Whose
-from tapewire.faults.rule import SUBSCRIPTION_KEYS, FaultRule
+from tapewire.faults.planned import PlannedRule
+from tapewire.faults.rule import FaultRule
 from tapewire.faults.subject import Subject
+from tapewire.faults.tally import Draw, Strike, Tally
 from tapewire.faults.tokens import EndedTokens
 from tapewire.protocol.tokens import Claims
 
-__all__ = ["FaultPlan", "SessionPlan", "Strike"]
+__all__ = ["FaultPlan", "SessionPlan"]
 
-DAY_S = 86_400
-#: Moscow has no summer time.
-MOSCOW_OFFSET_S = 10_800
-#: The first of January 1970 was a Thursday.
-_DAYS = ("Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed")
 #: Logins whose tokens are remembered; the one that was seen first goes first.
 LOGINS_MAX = 1_000
-
-#: Gives numbers from 0 to below 1.
-Draw = Callable[[], float]
-_Matcher = Callable[[str], object]
-
-
-class Strike(NamedTuple):
-    """A fault that is due now. ``by_s``: how late it makes things, its jitter drawn."""
-
-    rule: FaultRule
-    name: str
-    #: Whether a subject is one that the rule chooses.
-    is_about: Callable[[Subject], bool]
-    by_s: float = 0.0
-    #: Whether it is the first of its rule in this session, or over HTTP.
-    is_first: bool = True
-
-
-class _Planned:
-    """A rule of a run: its name, its place in time, its patterns ready."""
-
-    def __init__(self, rule: FaultRule, name: str, wall_s: float) -> None:
-        self.rule = rule
-        self.name = name
-        self.every_s: float | None = rule.every_s
-        self.first_s = rule.after_s or 0.0
-        if rule.at is not None:
-            self.first_s, self.every_s = _next(rule.at, wall_s, rule.for_s or 0.0)
-        elif rule.trigger is Trigger.TIME and rule.life_s is None and rule.after_s is None:
-            self.first_s = rule.every_s or 0.0
-        self.path = _matcher(rule.path)
-        self.login = _matcher(rule.login)
-        self.subject: list[tuple[int, _Matcher]] = [
-            (Subject._fields.index(key), matcher)
-            for key in SUBSCRIPTION_KEYS
-            if (matcher := _matcher(getattr(rule, key))) is not None
-        ]
-        #: Connections to the path so far.
-        self.connections = 0
-
-    def window(self, elapsed_s: float) -> int | None:
-        """Return the number of the window that is open so long after the beginning, None between windows."""
-        since_s = elapsed_s - self.first_s
-        if since_s < 0:
-            return None
-        number = 0.0
-        if self.every_s is not None:
-            number, since_s = divmod(since_s, self.every_s)
-        return int(number) if self.rule.for_s is None or since_s < self.rule.for_s else None
-
-    def first_moment(self, elapsed_s: float) -> int:
-        """Return the number of the first moment that is not before ``elapsed_s``; there may be none with it."""
-        if elapsed_s <= self.first_s:
-            return 0
-        return math.ceil((elapsed_s - self.first_s) / self.every_s) if self.every_s is not None else 1
-
-    def moment_s(self, number: int) -> float:
-        """Return when a moment is, ``inf`` for one that never is."""
-        if number == 0:
-            return self.first_s
-        return self.first_s + number * self.every_s if self.every_s is not None else math.inf
-
-    def is_about(self, subject: Subject) -> bool:
-        """Whether a subject has what the rule asks for."""
-        return all(matches(subject[index]) for index, matches in self.subject)
-
-    def takes(self, path: str, login: str) -> bool:
-        """Whether path and login are those of the rule."""
-        return bool((self.path is None or self.path(path)) and (self.login is None or self.login(login)))
-
-
-class _Tally:
-    """How often what a rule counts has been: in one session, or in the whole run."""
-
-    def __init__(self, planned: _Planned, base_s: float, draw: Draw) -> None:
-        self.planned = planned
-        self.base_s = base_s
-        self.draw = draw
-        self.seen = 0
-        self.struck = 0
-        #: Of the next moment, for rules that go by time.
-        self.moment = 0
-
-    def strikes(self, now_s: float) -> bool:
-        """Count one event and say whether it is struck."""
-        rule = self.planned.rule
-        if self._is_outside(now_s):
-            return False
-        self.seen += 1
-        if rule.nth is not None and self.seen != rule.nth:
-            return False
-        if rule.each is not None and self.seen % rule.each:
-            return False
-        return self.is_drawn()
-
-    def is_drawn(self) -> bool:
-        """Say whether chance will have it."""
-        probability = self.planned.rule.probability
-        return probability is None or self.draw() < probability
-
-    def strike(self) -> Strike:
-        """Return the strike, its jitter drawn."""
-        rule = self.planned.rule
-        by_s = rule.by_s or 0.0
-        if rule.jitter_s is not None:
-            by_s += rule.jitter_s * self.draw()
-        self.struck += 1
-        return Strike(rule, self.planned.name, self.planned.is_about, by_s, self.struck == 1)
-
-    def _is_outside(self, now_s: float) -> bool:
-        # What a moment begins has no window: its ``for`` is how long it lasts.
-        lasts = self.planned.rule.kind is FaultKind.MUTE
-        elapsed_s = now_s - self.base_s
-        return elapsed_s < self.planned.first_s if lasts else self.planned.window(elapsed_s) is None
 
 
 class FaultPlan:
@@ -169,10 +49,10 @@ class FaultPlan:
         self._started_s = now_s
         self._draws = draws
         self._planned = [
-            _Planned(rule, name, wall_s) for rule, name in zip(faults.rules, faults.names, strict=True)
+            PlannedRule(rule, name, wall_s) for rule, name in zip(faults.rules, faults.names, strict=True)
         ]
         self._shared = {
-            planned.name: _Tally(planned, now_s, draws(planned.name))
+            planned.name: Tally(planned, now_s, draws(planned.name))
             for planned in self._planned
             if planned.rule.trigger in (Trigger.CONNECT, Trigger.HTTP)
         }
@@ -218,10 +98,10 @@ class FaultPlan:
             if planned.rule.connection not in (None, planned.connections):
                 continue
             base_s = self._started_s if planned.rule.counts_from_start else now_s
-            tally = _Tally(planned, base_s, self._draws(f"{planned.name}/{self._sessions}"))
+            tally = Tally(planned, base_s, self._draws(f"{planned.name}/{self._sessions}"))
             tally.moment = planned.first_moment(now_s - base_s)
             tallies.append(tally)
-        return SessionPlan(self, path, tallies) if tallies or self._follows_logins else None
+        return SessionPlan(self, self._sessions, path, tallies) if tallies or self._follows_logins else None
 
     def http(self, path: str, login: str, now_s: float) -> list[Strike]:
         """Count an HTTP request and return the faults that strike it."""
@@ -282,7 +162,7 @@ class FaultPlan:
 
     # --- counts -------------------------------------------------------------------------------------------
 
-    def has_left(self, planned: _Planned) -> bool:
+    def has_left(self, planned: PlannedRule) -> bool:
         """Whether a rule may strike once more."""
         times = planned.rule.times
         return times is None or self.struck[planned.name] < times
@@ -296,12 +176,14 @@ class SessionPlan:
     """What one connection has to expect.
 
     Attributes:
+        number: Of the connection since the start, as the gateway counts them.
         login: Whose it is, once a request has said so.
         tokens: What the connection's own expiry has ended.
     """
 
-    def __init__(self, plan: FaultPlan, path: str, tallies: Iterable[_Tally]) -> None:
+    def __init__(self, plan: FaultPlan, number: int, path: str, tallies: Iterable[Tally]) -> None:
         self.plan = plan
+        self.number = number
         self.path = path
         self.login = ""
         self.tokens = EndedTokens()
@@ -358,31 +240,10 @@ class SessionPlan:
                 self.plan.count(strikes[-1])
         return strikes
 
-    def _is_his(self, planned: _Planned) -> bool:
+    def _is_his(self, planned: PlannedRule) -> bool:
         return planned.login is None or bool(planned.login(self.login))
 
 
 def _waits_for_data(rule: FaultRule) -> bool:
     """Whether nothing but data releases what the rule holds."""
     return rule.behind is not None and rule.by_s is None and rule.jitter_s is None
-
-
-def _matcher(pattern: str | None) -> _Matcher | None:
-    return None if pattern is None else re.compile(translate(pattern), re.IGNORECASE).match
-
-
-def _next(at: str, wall_s: float, lasts_s: float) -> tuple[float, float]:
-    """Return in how many seconds the moment comes, and how often. One that still lasts is in the past."""
-    *day, clock = at.split()
-    hours, minutes = clock.split(":")
-    moscow_s = wall_s + MOSCOW_OFFSET_S
-    in_s = int(hours) * 3_600 + int(minutes) * 60 - moscow_s % DAY_S
-    period_s = float(DAY_S)
-    if day:
-        period_s = 7 * DAY_S
-        in_s += (_DAYS.index(day[0]) - int(moscow_s // DAY_S)) % 7 * DAY_S
-    # The last one before, then forward to the first that is not over.
-    in_s -= period_s
-    while in_s + lasts_s <= 0:
-        in_s += period_s
-    return in_s, period_s
