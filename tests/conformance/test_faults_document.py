@@ -9,8 +9,12 @@ import msgspec
 import pytest
 
 from tapewire.faults import FaultKind, FaultRule, read_faults, read_faults_file
+from tapewire.faults.connection import PIECES_MAX
+from tapewire.faults.file import RULES_MAX
 from tapewire.faults.kinds import KINDS
 from tapewire.faults.rule import GARBAGE_TEXT, MAINTENANCE_TEXT, REFUSAL_TEXT
+from tapewire.faults.strike_log import LINES_AT_ONCE_MAX, LINES_PER_SECOND
+from tapewire.faults.transport import CLOSE_S_MAX, HELD_BYTES_MAX, ITEM_BYTES
 from tapewire.protocol.codes import INVALID_TOKEN, TOO_MANY_UNPROCESSED
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +51,17 @@ def test_the_tables_have_every_key_once() -> None:
 )
 def test_texts_of_the_wire_are_told_as_they_are(text: str) -> None:
     assert text in DOCUMENT
+
+
+def test_bounds_are_told_as_they_are() -> None:
+    for bound in (
+        f"at most {RULES_MAX} faults",
+        f"above {HELD_BYTES_MAX >> 20} MiB, each message counted with the {ITEM_BYTES} bytes",
+        f"held back for {CLOSE_S_MAX:g} s is given up",
+        f"{LINES_AT_ONCE_MAX} lines at once and then {LINES_PER_SECOND:g} a second",
+        f"more than {PIECES_MAX:,} fragments",
+    ):
+        assert bound in DOCUMENT
 
 
 def test_the_files_in_the_document_are_right() -> None:

@@ -17,6 +17,7 @@ from tapewire import app
 from tapewire.adapters import one_port
 from tapewire.app import Settings
 from tapewire.cli import main as cli
+from tapewire.faults import strike_log
 from tapewire.gateway.bounded_log import LINES_AT_ONCE_MAX, LINES_PER_SECOND
 from tapewire.gateway.connection import FRAMES_PER_SECOND_MAX, READING_PAUSED_AT
 from tapewire.gateway.http.admission import ANSWERS_AT_ONCE_MAX
@@ -111,6 +112,9 @@ def test_points_and_bounds_are_those_of_the_code() -> None:
     }
     assert f"the last {ENDED_MAX}" in DOCUMENT
     assert f"{LINES_AT_ONCE_MAX} such lines at once and then {LINES_PER_SECOND:g} a second" in DOCUMENT
+    of_faults = f"{strike_log.LINES_AT_ONCE_MAX} lines at once and then {strike_log.LINES_PER_SECOND:g} a second"
+    assert of_faults in DOCUMENT
+    assert f"({strike_log.PATH_CHARACTERS_MAX} characters of it)" in DOCUMENT
     assert f"({app.ADMIN_TOKEN_CHARACTERS_MIN} characters at least)" in DOCUMENT
 
 
@@ -156,4 +160,4 @@ def test_the_events_of_the_log_are_those_of_the_code() -> None:
 def _modules() -> list[Any]:
     from tapewire.gateway import gateway, presence, standing
 
-    return [gateway, presence, standing]
+    return [gateway, presence, standing, strike_log]

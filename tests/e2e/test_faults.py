@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 from typing import Any
 
@@ -244,7 +245,8 @@ def test_a_foreign_client_meets_every_fault_of_a_session(at_desk: Desks) -> None
         assert ended.seconds < END_S
         assert "ERROR" not in ended.err
         assert (ended.status, desk.left) == (0, [])
-        assert "INFO tapewire.faults: cut-1 (cut) strikes 127.0.0.1:" in ended.err
+        line = "INFO tapewire.faults: fault struck fault=cut-1 kind=cut session=1 path=/ws peer=127.0.0.1:"
+        assert line in ended.err
         assert broker.ready["refresh_token"] not in ended.err
         assert expired.token not in ended.err
 
@@ -264,7 +266,7 @@ def test_maintenance_closes_refuses_and_passes_and_http_is_refused_with_a_time(a
         with pytest.raises(InvalidStatus) as refused:
             await broker.connect()
         assert refused.value.response.status_code == 503
-        assert refused.value.response.body == b'{"code":"ServiceUnavailable","message":"closed on Fridays"}'
+        assert refused.value.response.body == b'{"code":"Unavailable","message":"closed on Fridays"}'
         assert [await _time(broker) for _ in range(3)] == [(200, ""), (503, "7"), (200, "")]
         async with asyncio.timeout(DEADLINE_S):
             while True:
@@ -300,6 +302,7 @@ async def _time(broker: Broker) -> tuple[int, str]:
             "fault 2: unknown key 'evry', did you mean 'every'?",
         ),
         ("seed = ", "no TOML: Invalid value (at end of document)"),
+        ("", "no [[fault]] in it"),
     ],
 )
 def test_a_bad_file_is_one_line_and_status_2_before_anything_listens(
@@ -319,6 +322,73 @@ def test_a_bad_file_is_one_line_and_status_2_before_anything_listens(
         assert ended.err == f"tapewire: {missing}: No such file or directory\n"
 
     at_desk(scenario)
+
+
+@pytest.mark.parametrize(
+    ("level", "levels"),
+    [("error", []), ("warning", ["INFO"]), ("info", ["INFO"]), ("debug", ["INFO", "DEBUG"])],
+)
+def test_strikes_are_logged_as_the_level_says_and_as_json(at_desk: Desks, level: str, levels: list[str]) -> None:
+    async def scenario(desk: Desk) -> None:
+        file = desk.folder / "faults.toml"
+        file.write_text('[[fault]]\nname = "my fault"\nkind = "duplicate"\ntimes = 2')
+        options = ("--faults", str(file), "--log-format", "json", "--log-level", level)
+        broker = Broker(await desk.system(*options))
+        desk.stack.push_async_callback(broker.drop)
+        client = await broker.connect()
+        await client.subscribe("t")
+        await client.messages(10)
+        ended = await broker.program.end(signal.SIGTERM)
+        records = [json.loads(line) for line in ended.err.splitlines()]
+        strikes = [record for record in records if record["logger"] == "tapewire.faults"]
+        assert [record["level"] for record in strikes] == levels
+        for record in strikes:
+            assert (record["message"], record["fault"], record["kind"]) == (
+                "fault struck",
+                "my fault",
+                "duplicate",
+            )
+            assert (record["session"], record["path"]) == (1, "/ws")
+            assert record["peer"].startswith("127.0.0.1:")
+
+    at_desk(scenario)
+
+
+@pytest.mark.parametrize("are_gone", [True, False])
+def test_answers_that_are_a_year_late_end_with_their_clients_and_with_the_system(
+    are_gone: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    late = '[[fault]]\nkind = "delay"\non = "http"\nby = "366d"\n'
+    faults = read_faults(late + '[[fault]]\nkind = "refused"\non = "http"\neach = 2')
+
+    async def main() -> float:
+        writers = []
+        # Answers are owed to clients that wait; to those that have gone, none.
+        settings = Settings(port=0, symbols=1, faults=faults, drain_s=5 if are_gone else 0)
+        async with System(settings) as system, asyncio.timeout(DEADLINE_S):
+            host, _, port = system.url.removeprefix("http://").partition(":")
+            for _ in range(6):
+                _, writer = await asyncio.open_connection(host, int(port))
+                writer.write(b"GET /md/v2/time HTTP/1.1\r\nHost: x\r\n\r\n")
+                writers.append(writer)
+            assert system.fault_plan is not None
+            while system.fault_plan.struck["delay-1"] < len(writers):  # noqa: ASYNC110  (nothing tells of it)
+                await asyncio.sleep(0.01)
+            if are_gone:
+                await _close(writers)
+            ending_s = asyncio.get_running_loop().time()
+        taken_s = asyncio.get_running_loop().time() - ending_s
+        await _close(writers)
+        return taken_s
+
+    assert asyncio.run(main()) < END_S
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def _close(writers: list[asyncio.StreamWriter]) -> None:
+    for writer in writers:
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 
 
 def test_faults_that_have_struck_are_counted_for_the_operator() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -540,8 +541,42 @@ def test_a_request_in_pieces_is_refused_whole_and_one_in_too_many_passes() -> No
         assert (await peer.answer("p"))["httpCode"] == 503
         send_pieces(1_200)
         assert (await peer.answer("p"))["httpCode"] == 200
+        # What comes behind it is read again.
+        send_pieces(10)
+        assert (await peer.answer("p"))["httpCode"] == 503
+        assert await peer.ask("ping", "q") == 503
 
     run_with('[[fault]]\nkind = "refused"', scenario)
+
+
+def test_requests_in_one_go_with_one_guid_are_told_apart() -> None:
+    async def scenario(world: FaultyWorld) -> None:
+        peer = await world.connect()
+        peer.subscribe(TRADES, "t")
+        peer.send("ping", "t")
+        await peer.until(lambda: len(peer.answers()) == 2)
+        world.print_trade(1)
+        await asyncio.sleep(ROUND_S)
+        assert prices(peer) == [1, 1]
+        assert world.struck == {"duplicate-1": 1}
+
+    run_with('[[fault]]\nkind = "duplicate"\nopcode = "AllTrades*"\nsymbol = "SBER"', scenario)
+
+
+def test_the_log_numbers_sessions_as_the_gateway_does(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tapewire.faults")
+
+    async def scenario(world: FaultyWorld) -> None:
+        for path in ("/cws", "/ws", "/cws", "/ws"):
+            await world.connect(path)
+        await asyncio.sleep(2)
+        listed = json.loads((await world.ask_admin("/admin/sessions"))[1])
+        expected = [(int(session["id"]), "/ws", session["peer"]) for session in reversed(listed["ended"])]
+        fields = [record.__dict__["fields"] for record in caplog.records]
+        assert [(each["session"], each["path"], each["peer"]) for each in fields] == expected
+        assert [number for number, *_ in expected] == [2, 4]
+
+    run_with('[[fault]]\nkind = "cut"\nafter = "1s"\npath = "/ws"', scenario)
 
 
 # --- HTTP and the whole system --------------------------------------------------------------------------
@@ -568,7 +603,7 @@ async def clock(system: SimulatedSystem, token: str = "") -> HttpAnswer:
 def test_http_is_refused_late_or_never_answered_by_path() -> None:
     async def work(system: SimulatedSystem) -> None:
         refused = await refresh(system)
-        assert refused == (503, b'{"code":"ServiceUnavailable","message":"no tokens today"}')
+        assert refused == (503, b'{"code":"Unavailable","message":"no tokens today"}')
         began = now_s()
         assert (await clock(system)).status == 200
         assert now_s() - began == pytest.approx(1, abs=ROUND_S)

@@ -206,8 +206,9 @@ def up(
             print(f"listening on {system.url}, WebSockets at /ws and /cws; Ctrl-C ends it", file=sys.stderr)
         await system.wait()
 
-    # Each strike is a line; beside the live view of ``run`` there is no place for it.
-    logging.getLogger("tapewire.faults").setLevel(logging.INFO)
+    # Each strike is a line unless another level was asked for; beside the live view of ``run`` there is no place.
+    if log_level is LogLevel.WARNING:
+        logging.getLogger("tapewire.faults").setLevel(logging.INFO)
     _run_system(
         serve,
         host=host,

@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 
-from tapewire.faults.connection import report
 from tapewire.faults.kinds import FaultKind
-from tapewire.faults.plan import FaultPlan, Strike
+from tapewire.faults.plan import FaultPlan
 from tapewire.faults.rule import FaultRule
+from tapewire.faults.strike_log import StrikeLog
 from tapewire.faults.subject import read_claims
-from tapewire.protocol.codes import INVALID_TOKEN
+from tapewire.faults.tally import Strike
+from tapewire.protocol.codes import INVALID_TOKEN, STATUS_WORDS
 
 __all__ = ["Application", "FaultyApplication", "refusal_word", "retry_after_s"]
 
@@ -27,12 +28,18 @@ Application = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
 
 
 class FaultyApplication:
-    """Refuses requests, answers them late or never, and ends tokens early."""
+    """Refuses requests, answers them late or never, and ends tokens early.
 
-    def __init__(self, application: Application, plan: FaultPlan, wall_s: Callable[[], float]) -> None:
+    Nothing is late for a client that has gone: whatever waits ends with it.
+    """
+
+    def __init__(
+        self, application: Application, plan: FaultPlan, wall_s: Callable[[], float], log: StrikeLog
+    ) -> None:
         self._application = application
         self._plan = plan
         self._wall_s = wall_s
+        self._log = log
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -44,34 +51,35 @@ class FaultyApplication:
         token = _bearer(scope) if self._plan.looks_at_tokens else ""
         claims = read_claims(token) if token else None
         client = scope.get("client")
-        whom = f"{client[0]}:{client[1]} {path}" if client else path
+        peer = f"{client[0]}:{client[1]}" if client else ""
         strikes = self._plan.http(path, claims.sub if claims else "", now)
         for strike in strikes:
-            report(strike, whom)
+            self._log.struck(strike, path, peer)
         kinds = {strike.rule.kind: strike for strike in reversed(strikes)}
         if FaultKind.NO_ANSWER in kinds:
-            await _never_answer(receive)
+            await _disconnected(receive)
             return
         late_s = kinds[FaultKind.DELAY].by_s if FaultKind.DELAY in kinds else 0.0
         if FaultKind.REFUSED in kinds:
-            await asyncio.sleep(late_s)
-            await _refuse(send, kinds[FaultKind.REFUSED].rule)
+            if await _is_there_after(late_s, receive):
+                await _refuse(send, kinds[FaultKind.REFUSED].rule)
             return
         if claims is not None:
             self._plan.see_token(token, claims)
             refused = self._plan.refused_token(token, claims, path, None, now, self._wall_s())
             if isinstance(refused, Strike):
-                report(refused, whom)
+                self._log.struck(refused, path, peer)
             if refused:
-                await asyncio.sleep(late_s)
-                await _answer(send, 401, INVALID_TOKEN, {"www-authenticate": "Bearer"})
+                if await _is_there_after(late_s, receive):
+                    await _answer(send, 401, INVALID_TOKEN, {"www-authenticate": "Bearer"})
                 return
-        await self._application(scope, receive, _late(send, late_s) if late_s else send)
+        await self._application(scope, receive, _late(receive, send, late_s) if late_s else send)
 
 
 def refusal_word(status: int) -> str:
-    """Return the word for programs that goes with a status: 503 is ``ServiceUnavailable``."""
-    return HTTPStatus(status).phrase.title().replace(" ", "").replace("-", "")
+    """Return the word for programs that goes with a status: the gateway's, or the name of one it never answers."""
+    named = HTTPStatus(status).phrase.title().replace(" ", "").replace("-", "")
+    return STATUS_WORDS.get(status, named)
 
 
 def retry_after_s(rule: FaultRule) -> int | None:
@@ -79,18 +87,31 @@ def retry_after_s(rule: FaultRule) -> int | None:
     return None if rule.retry_after_s is None else math.ceil(rule.retry_after_s)
 
 
-def _late(send: Send, late_s: float) -> Send:
-    """Let an answer begin late."""
+def _late(receive: Receive, send: Send, late_s: float) -> Send:
+    """Let an answer begin late. What the client still sends of its request meanwhile is nobody's."""
 
     async def send_late(message: AsgiMessage) -> None:
         if message["type"] == "http.response.start":
-            await asyncio.sleep(late_s)
+            await _is_there_after(late_s, receive)
+        # To a client that has gone nothing is sent, which is the server's business.
         await send(message)
 
     return send_late
 
 
-async def _never_answer(receive: Receive) -> None:
+async def _is_there_after(late_s: float, receive: Receive) -> bool:
+    """Wait so long or until the client gives up, and say whether it still waits for its answer."""
+    if not late_s:
+        return True
+    try:
+        async with asyncio.timeout(late_s):
+            await _disconnected(receive)
+    except TimeoutError:
+        return True
+    return False
+
+
+async def _disconnected(receive: Receive) -> None:
     """Wait until the client gives up."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -6,43 +6,34 @@ Thin: the plan says what is due, the transport holds and loses; here it is found
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tapewire.faults.kinds import FaultKind, Trigger, Whose
-from tapewire.faults.plan import SessionPlan, Strike
-from tapewire.faults.subject import Subject, read_claims, read_subject
+from tapewire.faults.kinds import FaultKind, Trigger
+from tapewire.faults.overtaken import OvertakenAnswers
+from tapewire.faults.pending import PendingRequests
+from tapewire.faults.plan import SessionPlan
+from tapewire.faults.session_tokens import SessionTokens
+from tapewire.faults.strike_log import StrikeLog
+from tapewire.faults.subject import Subject, read_subject
+from tapewire.faults.tally import Strike
 from tapewire.faults.transport import FaultyTransport, Outgoing
 from tapewire.ports import FrameListener, Transport
 from tapewire.protocol.assembler import Assembler, Closed, Failed, Message
 from tapewire.protocol.codes import INVALID_TOKEN, TOO_MANY_UNPROCESSED, CloseCode, ResultCode
 from tapewire.protocol.errors import MalformedMessageError
 from tapewire.protocol.frames import FrameOpcode
-from tapewire.protocol.limits import SUBSCRIPTIONS_PER_CONNECTION_MAX
 from tapewire.protocol.messages import DATA_PREFIX, SystemMessage, guid_of_data, read_system
 
-__all__ = ["FaultyConnection", "report"]
+__all__ = ["FaultyConnection"]
 
-log = logging.getLogger("tapewire.faults")
-
-#: Requests whose answer has not been seen that are remembered; the oldest goes first.
-PENDING_MAX = 2 * SUBSCRIPTIONS_PER_CONNECTION_MAX
-#: Kinds that may strike each message: the first of a session is told, the others are counted.
 #: A request in more pieces is passed on without having been read.
 PIECES_MAX = 1_000
-_QUIET = frozenset({FaultKind.DELAY, FaultKind.DUPLICATE})
 #: After these nothing passes.
 _ENDINGS = frozenset({FaultKind.CUT, FaultKind.HALF_OPEN, FaultKind.OVERFLOW, FaultKind.MAINTENANCE})
 #: These strike a connection, the others the message at hand.
 _OF_CONNECTION = _ENDINGS | {FaultKind.MUTE, FaultKind.TOKEN_EXPIRY, FaultKind.GARBAGE}
-
-
-def report(strike: Strike, whom: str) -> None:
-    """Log a strike."""
-    level = logging.INFO if strike.is_first or strike.rule.kind not in _QUIET else logging.DEBUG
-    log.log(level, "%s (%s) strikes %s", strike.name, strike.rule.kind, whom)
 
 
 class _Mute(NamedTuple):
@@ -50,14 +41,6 @@ class _Mute(NamedTuple):
 
     until_s: float
     strike: Strike
-
-
-class _Overtaken(NamedTuple):
-    """An answer that waits until data have overtaken it."""
-
-    message: bytes
-    behind: int
-    timer: asyncio.TimerHandle | None
 
 
 class FaultyConnection:
@@ -68,17 +51,22 @@ class FaultyConnection:
         session: What strikes this connection, and when.
         path: Where it was opened, for the log.
         wall_s: The time of day, Unix s UTC.
+        log: Is told of each strike.
     """
 
     def __init__(
-        self, listener: FrameListener, session: SessionPlan, path: str, wall_s: Callable[[], float]
+        self,
+        listener: FrameListener,
+        session: SessionPlan,
+        path: str,
+        wall_s: Callable[[], float],
+        log: StrikeLog,
     ) -> None:
         self._listener = listener
         self._session = session
         self._path = path
-        self._wall_s = wall_s
+        self._log = log
         self._loop = asyncio.get_running_loop()
-        self._opened_s = self._loop.time()
         self._transport: FaultyTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
         #: Ended by a fault, or half-open: nothing passes any more.
@@ -86,12 +74,15 @@ class FaultyConnection:
         # Requests, put together; frames of a message wait here until it is whole.
         self._assembler = Assembler()
         self._frames: list[tuple[int, bytes, bool, int]] = []
+        #: Against the rules of WebSocket: nothing more is read.
         self._is_unreadable = False
-        self._token = ""
-        self._pending: dict[str, Subject] = {}
+        #: In too many pieces: passed on until its last one.
+        self._is_long = False
+        self._tokens = SessionTokens(session, self._loop.time(), wall_s, self._report)
+        self._pending = PendingRequests()
         self._subscriptions: dict[str, Subject] = {}
         self._mutes: list[_Mute] = []
-        self._overtaken: dict[str, _Overtaken] = {}
+        self._overtaken = OvertakenAnswers(self._give_up)
 
     @property
     def _open(self) -> FaultyTransport:
@@ -118,12 +109,17 @@ class FaultyConnection:
         if self._is_unreadable or opcode > FrameOpcode.BINARY or self._open.is_over:
             self._listener.frame_received(*frame)
             return
+        if self._is_long:
+            self._is_long = not fin
+            self._listener.frame_received(*frame)
+            return
         assembled = self._assembler.feed(*frame)
         self._frames.append(frame)
         if assembled is None:
             if len(self._frames) < PIECES_MAX:
                 return
-            assembled = Failed(CloseCode.TOO_BIG, "too many pieces")
+            self._is_long = True
+            self._assembler = Assembler()
         frames, self._frames = self._frames, []
         # What breaks the rules of WebSocket is the server's to answer.
         self._is_unreadable = isinstance(assembled, Failed | Closed)
@@ -141,9 +137,6 @@ class FaultyConnection:
         """Let everything go."""
         if self._timer is not None:
             self._timer.cancel()
-        for overtaken in self._overtaken.values():
-            if overtaken.timer is not None:
-                overtaken.timer.cancel()
         self._overtaken.clear()
         if self._transport is not None:
             self._transport.forget()
@@ -165,7 +158,7 @@ class FaultyConnection:
 
     def _strike(self, strike: Strike, now: float) -> None:
         """Do what strikes the connection as a whole."""
-        report(strike, f"{self._open.peer} {self._path}")
+        self._report(strike)
         rule = strike.rule
         self._is_dead = self._is_dead or rule.kind in _ENDINGS
         if rule.kind is FaultKind.CUT:
@@ -181,7 +174,7 @@ class FaultyConnection:
         elif rule.kind is FaultKind.GARBAGE and not self._open.is_choked:
             self._open.insert(rule.answer_text.encode())
         elif rule.kind is FaultKind.TOKEN_EXPIRY:
-            self._end_tokens(rule.whose)
+            self._tokens.end(rule.whose)
 
     def _mute(self, strike: Strike, now: float) -> None:
         rule = strike.rule
@@ -201,25 +194,18 @@ class FaultyConnection:
         if subject is None:
             return True
         now = self._loop.time()
-        self._pending.pop(subject.guid, None)
-        self._pending[subject.guid] = subject._replace(token="")
-        if len(self._pending) > PENDING_MAX:
-            del self._pending[next(iter(self._pending))]
-        claims = read_claims(subject.token) if subject.token else None
-        if claims is not None:
-            self._session.login = claims.sub
-            self._session.tokens.see(subject.token)
-            self._session.plan.see_token(subject.token, claims)
+        self._pending.add(subject)
+        self._tokens.see(subject.token)
         refusal: tuple[int, str] | None = None
         for strike in self._session.event(Trigger.REQUEST, subject, now):
             if strike.rule.kind is FaultKind.REFUSED:
-                report(strike, f"{self._open.peer} {self._path}")
+                self._report(strike)
                 refusal = refusal or (strike.rule.answer_code, strike.rule.answer_text)
             else:
                 self._strike(strike, now)
         if self._is_dead:
             return False
-        if refusal is None and not subject.is_ping and self._is_expired(subject.token, now):
+        if refusal is None and not subject.is_ping and self._tokens.is_expired(subject.token, now):
             refusal = ResultCode.UNAUTHORIZED, INVALID_TOKEN
         if refusal is None:
             return True
@@ -229,36 +215,10 @@ class FaultyConnection:
     def _answer(self, guid: str, code: int, text: str) -> None:
         if self._open.is_choked:
             # The server reads no requests of a peer that takes no answers; these it does not see.
-            log.warning("cut %s: it does not take the answers to its requests", self._open.peer)
+            self._log.cut(self._path, self._open.peer, self._session.number)
             self._open.abort()
         else:
             self._open.send((SystemMessage(guid, int(code), text).encode(),))
-
-    # --- tokens -------------------------------------------------------------------------------------------
-
-    def _is_expired(self, offered: str, now: float) -> bool:
-        """Whether the token of a request, or the one that the order socket was given, has ended by a fault."""
-        session = self._session
-        token = offered or (self._token if session.path == "/cws" else "")
-        claims = read_claims(token) if token else None
-        if claims is None:
-            return False
-        if session.tokens.is_dead(token, claims.iat):
-            return True
-        elapsed_s = now - self._opened_s
-        refused = session.plan.refused_token(token, claims, session.path, elapsed_s, now, self._wall_s())
-        if isinstance(refused, Strike):
-            report(refused, f"{self._open.peer} {self._path}")
-        if refused:
-            return True
-        self._token = token
-        return False
-
-    def _end_tokens(self, whose: Whose | None) -> None:
-        if whose is Whose.LOGIN and self._session.login:
-            self._session.plan.tokens_of(self._session.login).end(self._wall_s())
-        else:
-            self._session.tokens.end(self._wall_s())
 
     # --- messages -----------------------------------------------------------------------------------------
 
@@ -281,13 +241,10 @@ class FaultyConnection:
         due_s, copies = self._judge_message(strikes, subject, now)
         lane = "data " + guid
         sent = [Outgoing(message, lane, due_s)] * copies
-        overtaken = self._overtaken.get(guid)
-        if overtaken is not None and copies:
-            if overtaken.behind > 1:
-                self._overtaken[guid] = overtaken._replace(behind=overtaken.behind - 1)
-            else:
-                # In the lane of the data, or it would overtake those that are late.
-                sent.append(Outgoing(self._no_longer_overtaken(guid), lane, due_s))
+        overtaken = self._overtaken.data_passed(guid) if copies else None
+        if overtaken is not None:
+            # In the lane of the data, or it would overtake those that are late.
+            sent.append(Outgoing(overtaken, lane, due_s))
         return sent
 
     def _judge_answer(self, message: bytes, answer: SystemMessage, now: float) -> list[Outgoing]:
@@ -295,14 +252,13 @@ class FaultyConnection:
         lane = "answer " + guid
         first: list[Outgoing] = []
         # A second answer is how the server ends what it has granted.
-        asked = self._pending.pop(guid, None)
+        asked = self._pending.take(guid)
         subject = asked or self._subscriptions.get(guid) or Subject(guid=guid)
         if answer.ok and subject.subscribes:
             self._subscriptions[guid] = subject
         elif asked is None or (answer.ok and subject.unsubscribes):
             self._subscriptions.pop(guid, None)
-            if guid in self._overtaken:
-                first.append(Outgoing(self._no_longer_overtaken(guid), lane, now))
+            first += self._no_longer_overtaken(guid, lane, now)
         is_granted = answer.ok and subject.subscribes
         strikes = self._session.event(Trigger.ANSWER, subject, now, is_granted=is_granted)
         due_s, copies = self._judge_message(strikes, subject, now)
@@ -310,9 +266,9 @@ class FaultyConnection:
         if late is not None and copies:
             behind = late.rule.behind if is_granted else None
             if behind is not None:
-                if guid in self._overtaken:
-                    first.append(Outgoing(self._no_longer_overtaken(guid), lane, now))
-                self._wait_for_data(guid, message, behind, late, due_s)
+                first += self._no_longer_overtaken(guid, lane, now)
+                until_s = max(due_s, now + late.by_s) if late.by_s else None
+                self._overtaken.hold(guid, message, behind, until_s)
                 return first
             due_s = max(due_s, now + late.by_s)
         return first + [Outgoing(message, lane, due_s)] * copies
@@ -325,7 +281,7 @@ class FaultyConnection:
             if kind in _OF_CONNECTION:
                 self._strike(strike, now)
                 continue
-            report(strike, f"{self._open.peer} {self._path}")
+            self._report(strike)
             if kind is FaultKind.DELAY:
                 due_s = max(due_s, now + strike.by_s)
                 if strike.rule.trigger is Trigger.MESSAGE:
@@ -342,18 +298,13 @@ class FaultyConnection:
                     due_s = max(due_s, mute.until_s)
         return due_s, copies
 
-    def _wait_for_data(self, guid: str, message: bytes, behind: int, late: Strike, due_s: float) -> None:
-        timer = None
-        if late.by_s:
-            timer = self._loop.call_at(max(due_s, self._loop.time() + late.by_s), self._give_up, guid)
-        self._overtaken[guid] = _Overtaken(message, behind, timer)
+    def _no_longer_overtaken(self, guid: str, lane: str, now: float) -> list[Outgoing]:
+        overtaken = self._overtaken.take(guid)
+        return [] if overtaken is None else [Outgoing(overtaken, lane, now)]
 
-    def _give_up(self, guid: str) -> None:
+    def _give_up(self, message: bytes) -> None:
         """Send an answer that no data have overtaken in time."""
-        self._open.insert(self._no_longer_overtaken(guid))
+        self._open.insert(message)
 
-    def _no_longer_overtaken(self, guid: str) -> bytes:
-        overtaken = self._overtaken.pop(guid)
-        if overtaken.timer is not None:
-            overtaken.timer.cancel()
-        return overtaken.message
+    def _report(self, strike: Strike) -> None:
+        self._log.struck(strike, self._path, self._open.peer, self._session.number)

@@ -7,9 +7,10 @@ import random
 from collections.abc import Callable
 
 from tapewire.faults.application import Application, FaultyApplication, refusal_word, retry_after_s
-from tapewire.faults.connection import FaultyConnection, report
+from tapewire.faults.connection import FaultyConnection
 from tapewire.faults.file import Faults
 from tapewire.faults.plan import FaultPlan
+from tapewire.faults.strike_log import StrikeLog
 from tapewire.ports import Clock, FrameListener, HandshakeRefusedError
 
 __all__ = ["Acceptor", "FaultInjector"]
@@ -29,10 +30,11 @@ class FaultInjector:
 
     def __init__(self, faults: Faults, clock: Clock) -> None:
         self._clock = clock
-        now_s = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        self._log = StrikeLog(loop.time)
         self.plan = FaultPlan(
             faults,
-            now_s=now_s,
+            now_s=loop.time(),
             wall_s=self._wall_s(),
             draws=lambda name: random.Random(f"{faults.seed}/{name}").random,
         )
@@ -45,7 +47,7 @@ class FaultInjector:
             now_s = asyncio.get_running_loop().time()
             strike = self.plan.handshake(place, now_s)
             if strike is not None:
-                report(strike, f"{peer} {place}")
+                self._log.struck(strike, place, peer)
                 rule = strike.rule
                 is_closed = rule.is_refused_handshake
                 status = rule.answer_code if is_closed else 503
@@ -55,13 +57,13 @@ class FaultInjector:
             session = self.plan.session(place, now_s) if listener is not None else None
             if listener is None or session is None:
                 return listener
-            return FaultyConnection(listener, session, place, self._wall_s)
+            return FaultyConnection(listener, session, place, self._wall_s, self._log)
 
         return accept_with_faults
 
     def application(self, application: Application) -> Application:
         """Return an ASGI application whose requests the faults strike."""
-        return FaultyApplication(application, self.plan, self._wall_s)
+        return FaultyApplication(application, self.plan, self._wall_s, self._log)
 
     def _wall_s(self) -> float:
         return self._clock.wall_ns() / 1_000_000_000
