@@ -159,6 +159,8 @@ class EmbeddedVenue:
         now_ns = self._desk.now_ns()
         now_s = now_ns // 1_000_000_000
         began_at_s = await self._archive.began_at_s(now_s)
+        # The past reaches up to now, later than the moment of the first numbers.
+        self._core.skip_trade_ids(id_at(now_ns))
         last_id = await self._archive.last_trade_id()
         if last_id is not None:
             self._core.skip_trade_ids(last_id + 1)
