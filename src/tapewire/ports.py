@@ -21,11 +21,29 @@ All callbacks run in the event loop's thread and must not block. Timers belong t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from tapewire.model import Bar, Command, Instrument, Outcome, Record, Side, StreamPosition, Topic, Trade
+from tapewire.model import (
+    Bar,
+    Command,
+    CommandKey,
+    Exchange,
+    Fill,
+    Instrument,
+    LegacyMoney,
+    OrderEstimate,
+    OrderGroup,
+    Outcome,
+    Record,
+    Refused,
+    Side,
+    StreamPosition,
+    Topic,
+    Trade,
+)
 
 __all__ = [
     "Archive",
@@ -38,8 +56,10 @@ __all__ = [
     "CommandSink",
     "ConnectError",
     "Connector",
+    "EstimateOrder",
     "FeedSink",
     "FeedSource",
+    "FillsFilter",
     "FrameListener",
     "HandshakeRefusedError",
     "HttpAnswer",
@@ -48,12 +68,14 @@ __all__ = [
     "JournalError",
     "JournalFile",
     "Query",
+    "RecordsPage",
     "Snapshot",
     "TooManyStreamsError",
     "TradesFilter",
     "TradesFound",
     "TradesPage",
     "Transport",
+    "UnknownPortfolioError",
     "UnknownTopicError",
 ]
 
@@ -204,6 +226,10 @@ class UnknownTopicError(LookupError):
     """The venue has no such stream: the instrument, board or portfolio does not exist."""
 
 
+class UnknownPortfolioError(UnknownTopicError):
+    """The venue serves portfolios, but has none of this name on this exchange."""
+
+
 class Snapshot(NamedTuple):
     """The newest state of a stream and where the stream stood."""
 
@@ -216,6 +242,16 @@ class TradesPage(NamedTuple):
 
     position: StreamPosition
     trades: Sequence[Trade]
+
+
+class RecordsPage(NamedTuple):
+    """Records of a portfolio, oldest first, marked as existing, and where their stream stood.
+
+    Live records up to ``position`` are in the page: of orders and positions as the newest row of each.
+    """
+
+    position: StreamPosition
+    records: Sequence[Record]
 
 
 class BarsPage(NamedTuple):
@@ -264,6 +300,40 @@ class TradesFound(NamedTuple):
     trades: Sequence[Trade]
 
 
+class FillsFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which own trades of past sessions are wanted. Bounds are inclusive; None bounds nothing."""
+
+    #: Unix s UTC.
+    since_s: int | None = None
+    from_id: int | None = None
+    symbol: str | None = None
+    #: None: all boards.
+    board: str | None = None
+    side: Side | None = None
+    #: Ordered by time instead of by id.
+    by_time: bool = False
+    #: Newest (or largest id) first.
+    descending: bool = False
+    limit: int = 1_000
+
+
+class EstimateOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order to be weighed, not placed."""
+
+    portfolio: str
+    exchange: Exchange
+    symbol: str
+    board: str
+    #: None: at the market's price.
+    price: Decimal | None = None
+    #: None: the most that ``budget`` pays.
+    quantity_lots: int | None = None
+    #: Roubles; unused beside ``quantity_lots``.
+    budget: Decimal | None = None
+    #: Whether what working orders block counts.
+    includes_limit_orders: bool = False
+
+
 class FeedSink(Protocol):
     """What a source tells the subscriber of its topics, in the order of the stream."""
 
@@ -281,12 +351,17 @@ class FeedSource(Protocol):
     topic has ``changed``. Positions of bars grow with the bar's content: equal positions, equal bars. An
     instrument topic is one of events: partial ``InstrumentUpdate`` records, to be merged over
     ``Query.instrument_state``.
+
+    Topics of portfolios are ``Topic(kind, exchange, portfolio)``. Fills, orders, stop orders and positions are
+    events (each the whole row, ``existing`` false) whose past is ``Query.portfolio_records``; summary and both
+    risks are states.
     """
 
     def open(self, topic: Topic, sink: FeedSink) -> None:
         """Begin to tell ``sink`` about ``topic``.
 
         Raises:
+            UnknownPortfolioError: There is no such portfolio on that exchange.
             UnknownTopicError: There is no such stream.
         """
 
@@ -300,8 +375,13 @@ class FeedSource(Protocol):
 class CommandSink(Protocol):
     """Takes commands in order."""
 
-    async def submit(self, command: Command) -> Outcome:
-        """Apply one command; what it caused is visible in the feeds only after it is durable."""
+    async def submit(self, command: Command, key: CommandKey | None = None) -> Outcome:
+        """Apply one command; what it caused is visible in the feeds only after it is durable.
+
+        A command whose key was handled before, or is being handled, is not carried out: it is ``Repeated``, once
+        the first one's outcome is known. Without a key nothing is remembered. Whoever is cancelled while
+        waiting knows nothing: the command may be carried out all the same.
+        """
 
 
 class Query(Protocol):
@@ -336,7 +416,50 @@ class Query(Protocol):
         """
 
     async def state(self, topic: Topic) -> Snapshot | None:
-        """Return the state of a topic of a state kind, open or not; None while it is not known."""
+        """Return the state of a topic of a state kind, open or not; None while it is not known.
+
+        Raises:
+            UnknownPortfolioError: There is no such portfolio on that exchange.
+            UnknownTopicError: There is no such stream.
+        """
+
+    async def portfolio_records(self, topic: Topic) -> RecordsPage:
+        """Return what a portfolio's stream of events begins with: fills and orders of the session, positions.
+
+        Raises:
+            UnknownPortfolioError: There is no such portfolio on that exchange.
+            UnknownTopicError: There is no such stream.
+        """
+
+    async def past_fills(self, exchange: str, portfolio: str, wanted: FillsFilter) -> Sequence[Fill]:
+        """Return own trades of the sessions before the running one, marked as existing.
+
+        Raises:
+            UnknownPortfolioError: There is no such portfolio on that exchange.
+            UnknownTopicError: The venue serves no portfolios.
+        """
+
+    async def legacy_money(self, exchange: str, portfolio: str) -> LegacyMoney:
+        """Return a portfolio's money as the old call tells it.
+
+        Raises:
+            UnknownPortfolioError: There is no such portfolio on that exchange.
+            UnknownTopicError: The venue serves no portfolios.
+        """
+
+    async def estimate(self, order: EstimateOrder) -> OrderEstimate | Refused:
+        """Weigh an order against its portfolio; nothing changes.
+
+        Raises:
+            UnknownPortfolioError: There is no such portfolio on that exchange.
+            UnknownTopicError: There is no such instrument, or the venue serves no portfolios.
+        """
+
+    async def groups(self, login: str) -> Sequence[OrderGroup]:
+        """Return the groups of a login that are still known, oldest first; empty where none can be made."""
+
+    async def group(self, login: str, group_id: str) -> OrderGroup | None:
+        """Return a group of a login; None: it has none of this id."""
 
     async def trades(self, topic: Topic, wanted: TradesFilter) -> TradesFound:
         """Return the kept trades of an instrument that match, marked as existing."""

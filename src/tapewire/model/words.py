@@ -2,7 +2,7 @@
 
 Reading is tolerant: letter case does not matter, and a word that is not in the list becomes a member of its
 own (``word.known`` is False) instead of costing the record that carries it.
-Source: reference of subscriptions, section 7.16; reference of commands, section 6.
+Source: reference of subscriptions, section 7.16; of commands, section 6; of HTTP, section 6.5.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ __all__ = [
     "ClientType",
     "Condition",
     "Exchange",
+    "GroupPolicy",
+    "GroupStatus",
+    "GroupedType",
+    "OrderScope",
     "OrderStatus",
     "OrderType",
     "RiskStatus",
@@ -95,6 +99,45 @@ class Condition(Word):
     LESS = "less"
     MORE_OR_EQUAL = "moreorequal"
     LESS_OR_EQUAL = "lessorequal"
+
+
+class OrderScope(Word):
+    """Which orders of a portfolio are meant."""
+
+    DIRECT = "direct"
+    CONDITIONAL = "conditional"
+    BOTH = "both"
+
+
+class GroupedType(Word):
+    """What an order in a group is."""
+
+    LIMIT = "Limit"
+    MARKET = "Market"
+    STOP = "Stop"
+    STOP_LIMIT = "StopLimit"
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether its number is one of conditional orders."""
+        return self in (GroupedType.STOP, GroupedType.STOP_LIMIT)
+
+
+class GroupPolicy(Word):
+    """What the end of one order does to the others of its group."""
+
+    #: One is filled or cancelled: the others are cancelled.
+    ON_EXECUTE_OR_CANCEL = "OnExecuteOrCancel"
+    #: One is filled: the others are cancelled.
+    IGNORE_CANCEL = "IgnoreCancel"
+    #: The first is filled: the inactive conditional ones begin to watch the market.
+    TRIGGER_BRACKET_ORDERS = "TriggerBracketOrders"
+
+
+class GroupStatus(Word):
+    ACTIVE = "Active"
+    FILLED = "Filled"
+    CANCELED = "Canceled"
 
 
 class ClientType(Word):

@@ -1,8 +1,8 @@
 """A venue that does what a test tells it: all three ports of a gateway, driven by a script.
 
 Nothing happens by itself. Records come from ``set_book``, ``set_quote``, ``publish_trade``, ``run_bar``,
-``finish_bar``, ``change_instrument`` and their general forms ``set_state`` and ``publish``; commands are written
-down and answered as told.
+``finish_bar``, ``change_instrument`` and their general forms ``set_state`` and ``publish``, which portfolios use
+too; commands are written down and answered as told.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ from tapewire.model import (
     Bar,
     Book,
     BookLevel,
-    CancelOrder,
     Command,
-    Done,
+    CommandKey,
+    Fill,
     Instrument,
     InstrumentUpdate,
+    LegacyMoney,
+    OrderEstimate,
+    OrderGroup,
     Outcome,
     Quote,
     Record,
+    Refused,
     Side,
     StreamPosition,
     Topic,
@@ -43,7 +47,10 @@ from tapewire.ports import (
     BarNeighbours,
     BarsPage,
     Clock,
+    EstimateOrder,
     FeedSink,
+    FillsFilter,
+    RecordsPage,
     Snapshot,
     TradesFilter,
     TradesFound,
@@ -51,6 +58,8 @@ from tapewire.ports import (
     UnknownTopicError,
 )
 from tapewire.simulation.loop import START_NS
+from tapewire.simulation.scripted_commands import ScriptedCommands
+from tapewire.simulation.scripted_portfolios import ScriptedPortfolios
 from tapewire.venues.selection import select_trades
 
 __all__ = ["TAPE_TRADES_MAX", "Levels", "ScriptedVenue"]
@@ -58,7 +67,6 @@ __all__ = ["TAPE_TRADES_MAX", "Levels", "ScriptedVenue"]
 #: Trades kept for ``recent_trades``, per instrument: twice what the broker's history may ask for.
 TAPE_TRADES_MAX = 10_000
 _FIRST_TRADE_ID = 13_000_000_000
-_FIRST_ORDER_NUMBER = 70_000_000_000
 
 _TIMED_KINDS = frozenset({TopicKind.BAR, TopicKind.CLUSTER})
 
@@ -72,15 +80,15 @@ class ScriptedVenue:
     Args:
         instruments: What is traded, in the order of ``instruments()``; the first board of a symbol is its
             primary one.
-        portfolios: Whose streams exist.
+        portfolios: Whose streams exist, on every exchange; on ``UNITED`` those that begin with E.
         clock: Where records take their time from; by default it stands at the start of virtual runs.
 
     Attributes:
-        commands: What was submitted, oldest first, whatever came of it.
-        submit_delay_s: What a command waits for its outcome, after it was written down.
-        page_delays_s: What ``recent_trades``, ``bars`` and ``instrument_state`` wait before they look, and
-            after. The first makes pages that hold live records, the second pages that are older than the live
-            stream.
+        desk: What was submitted and what is answered.
+        portfolios: Past fills, money, estimates and groups.
+        page_delays_s: What ``recent_trades``, ``bars``, ``instrument_state`` and ``portfolio_records`` wait
+            before they look, and after. The first makes pages that hold live records, the second pages that are
+            older than the live stream.
     """
 
     def __init__(
@@ -90,11 +98,10 @@ class ScriptedVenue:
         portfolios: Sequence[str] = ("D39004",),
         clock: Clock | None = None,
     ) -> None:
-        self.commands: list[Command] = []
-        self.submit_delay_s = 0.0
+        self.desk = ScriptedCommands()
+        self.portfolios = ScriptedPortfolios(portfolios)
         self.page_delays_s = (0.0, 0.0)
         self._instruments = {instrument.key: instrument for instrument in instruments}
-        self._portfolios = frozenset(portfolios)
         self._clock = clock
         self._epoch_number = 1
         self._epoch = "epoch-0001"
@@ -105,9 +112,7 @@ class ScriptedVenue:
         self._rules: dict[Topic, InstrumentUpdate] = {}
         self._late: set[Topic] = set()
         self._sinks: dict[Topic, list[FeedSink]] = {}
-        self._answers: deque[Outcome | Exception] = deque()
         self._trade_id = _FIRST_TRADE_ID
-        self._order_number = _FIRST_ORDER_NUMBER
 
     # --- the script -------------------------------------------------------------------------------------
 
@@ -120,6 +125,11 @@ class ScriptedVenue:
         """Return the topic of an instrument."""
         exchange, symbol, board = instrument.key
         return Topic(kind, exchange, symbol, board, interval_s)
+
+    @property
+    def commands(self) -> list[Command]:
+        """What was submitted, oldest first, whatever came of it."""
+        return self.desk.commands
 
     def position(self, topic: Topic) -> StreamPosition:
         """Return where a stream stands; sequence 0 before its first record."""
@@ -225,6 +235,8 @@ class ScriptedVenue:
         position = self._advance(topic)
         if isinstance(record, Trade):
             self._tapes.setdefault(topic, deque(maxlen=TAPE_TRADES_MAX)).append(record)
+        elif topic.kind.of_portfolio:
+            self.portfolios.note(topic, record)
         self._tell_happened(topic, position, record)
 
     def hold_snapshot(self, topic: Topic) -> None:
@@ -239,7 +251,7 @@ class ScriptedVenue:
 
     def answer_next(self, *answers: Outcome | Exception) -> None:
         """Give these outcomes to the next commands, in order; an exception is raised. After them: ``Done``."""
-        self._answers.extend(answers)
+        self.desk.answer_next(*answers)
 
     def restart(self) -> None:
         """Begin a new epoch: all sequences start again; states and tapes stay, and open states are told."""
@@ -290,18 +302,9 @@ class ScriptedVenue:
 
     # --- CommandSink ------------------------------------------------------------------------------------
 
-    async def submit(self, command: Command) -> Outcome:
-        """Write the command down and return the outcome scripted for it, or ``Done``.
-
-        The outcome is settled at the call: of two commands the first gets the first answer, whatever the
-        delay. Cancelled, the command stays written down, as at a venue that had it already.
-        """
-        self.commands.append(command)
-        answer = self._answers.popleft() if self._answers else self._done(command)
-        await asyncio.sleep(self.submit_delay_s)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    async def submit(self, command: Command, key: CommandKey | None = None) -> Outcome:
+        """Write the command down and return the outcome scripted for it, or ``Done``."""
+        return await self.desk.submit(command, key)
 
     # --- Query ------------------------------------------------------------------------------------------
 
@@ -388,6 +391,55 @@ class ScriptedVenue:
         """Return what ``current`` returns."""
         return self.current(topic)
 
+    async def portfolio_records(self, topic: Topic) -> RecordsPage:
+        """Return the newest row of each key that was published, in the order of their first ones.
+
+        Raises:
+            UnknownPortfolioError: There is no such portfolio.
+            UnknownTopicError: The topic is not one of a portfolio's events.
+        """
+        self._check_known(topic)
+        if topic.kind.is_state or not topic.kind.of_portfolio:
+            raise UnknownTopicError(f"{topic.kind} is not a kind of rows")
+        before_s, after_s = self.page_delays_s
+        await asyncio.sleep(before_s)
+        page = RecordsPage(self.position(topic), self.portfolios.rows(topic))
+        await asyncio.sleep(after_s)
+        return page
+
+    async def past_fills(self, exchange: str, portfolio: str, wanted: FillsFilter) -> Sequence[Fill]:
+        """Return the past fills that were set and match.
+
+        Raises:
+            UnknownPortfolioError: There is no such portfolio.
+        """
+        return self.portfolios.past_fills(exchange, portfolio, wanted)
+
+    async def legacy_money(self, exchange: str, portfolio: str) -> LegacyMoney:
+        """Return the money that was set.
+
+        Raises:
+            UnknownPortfolioError: There is no such portfolio, or none was set.
+        """
+        return self.portfolios.money(exchange, portfolio)
+
+    async def estimate(self, order: EstimateOrder) -> OrderEstimate | Refused:
+        """Write the order down and return the answer that was set.
+
+        Raises:
+            UnknownPortfolioError: There is no such portfolio.
+            UnknownTopicError: None was set.
+        """
+        return self.portfolios.weigh(order)
+
+    async def groups(self, login: str) -> Sequence[OrderGroup]:
+        """Return the groups that were set."""
+        return self.portfolios.groups(login)
+
+    async def group(self, login: str, group_id: str) -> OrderGroup | None:
+        """Return a group that was set; None: the login has none of this id."""
+        return next((group for group in self.portfolios.groups(login) if group.id == group_id), None)
+
     async def trades(self, topic: Topic, wanted: TradesFilter) -> TradesFound:
         """Return the trades of the tape that match, marked as existing.
 
@@ -421,12 +473,10 @@ class ScriptedVenue:
 
     def _check_known(self, topic: Topic) -> None:
         if topic.kind.of_portfolio:
-            known = topic.subject in self._portfolios
-        else:
-            known = (topic.exchange, topic.subject, topic.board) in self._instruments and (
-                topic.kind not in _TIMED_KINDS or is_interval(topic.interval_s)
-            )
-        if not known:
+            self.portfolios.check(topic.exchange, topic.subject)
+            return
+        known = (topic.exchange, topic.subject, topic.board) in self._instruments
+        if not known or (topic.kind in _TIMED_KINDS and not is_interval(topic.interval_s)):
             raise UnknownTopicError(f"no stream {topic}")
 
     def _advance(self, topic: Topic) -> StreamPosition:
@@ -444,12 +494,6 @@ class ScriptedVenue:
     def _tell_changed(self, topic: Topic) -> None:
         for sink in tuple(self._sinks.get(topic, ())):
             sink.changed(topic)
-
-    def _done(self, command: Command) -> Done:
-        if isinstance(command, CancelOrder):
-            return Done(command.order_number)
-        self._order_number += 1
-        return Done(str(self._order_number))
 
     def _now_ns(self) -> int:
         return self._clock.wall_ns() if self._clock is not None else START_NS

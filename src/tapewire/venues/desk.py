@@ -19,7 +19,6 @@ from tapewire.model import (
     Done,
     Instrument,
     OrderType,
-    Outcome,
     PlaceOrder,
     Refused,
     TopicKind,
@@ -73,9 +72,19 @@ class Desk:
         assert position is not None, "participants trade what the venue lists"
         return self._listings[position].best
 
-    def submit(self, command: Command) -> Outcome:
+    def submit(self, command: Command) -> Done | Refused:
         """Apply one command, or refuse it and change nothing; the streams hold what is to be told."""
-        translated = self._place(command) if isinstance(command, PlaceOrder) else _cancel(command)
+        translated: exchange.Place | exchange.Cancel | Refused
+        match command:
+            case PlaceOrder():
+                translated = self._place(command)
+            case CancelOrder():
+                translated = _cancel(command)
+            case _:
+                translated = _refused(
+                    TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED,
+                    f"{type(command).__name__} is not served by this version",
+                )
         if isinstance(translated, Refused):
             return translated
         first = self._apply(translated)

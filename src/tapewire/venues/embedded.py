@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from tapewire.exchange import FIRST_ORDER_ID, Exchange
@@ -28,11 +29,20 @@ from tapewire.model import (
     DAY_S,
     MOSCOW_OFFSET_S,
     Bar,
+    CancelOrder,
     Command,
+    CommandKey,
+    Done,
+    Fill,
     Instrument,
     InstrumentKind,
+    LegacyMoney,
+    OrderEstimate,
+    OrderGroup,
     Outcome,
+    PlaceOrder,
     Refused,
+    Repeated,
     Topic,
     TopicKind,
     Trade,
@@ -46,7 +56,10 @@ from tapewire.ports import (
     BarNeighbours,
     BarsPage,
     Clock,
+    EstimateOrder,
     FeedSink,
+    FillsFilter,
+    RecordsPage,
     Snapshot,
     TradesFilter,
     TradesFound,
@@ -82,6 +95,9 @@ _KEEP_EVERY_S = 1.0
 
 #: Windows of usual trading that make up the open interest of the past: four hours of them.
 _OPEN_INTEREST_WINDOWS = 48
+
+#: Keys of commands that are remembered; the oldest go first.
+_COMMANDS_REMEMBERED_MAX = 100_000
 
 _TIMED_KINDS = frozenset({TopicKind.BAR, TopicKind.CLUSTER})
 
@@ -140,6 +156,7 @@ class EmbeddedVenue:
         self._hours = hours
         self._supervisor = Supervisor(self._desk, self._listings, self._streams, market, hours)
         self._flushing: asyncio.Task[None] | None = None
+        self._outcomes: OrderedDict[CommandKey, Done | Refused] = OrderedDict()
         past = self._look_back(at_ns // 1_000_000_000)
         for listing, bars in zip(self._listings, past, strict=True):
             today = bars.today()
@@ -254,25 +271,37 @@ class EmbeddedVenue:
 
     # --- CommandSink ------------------------------------------------------------------------------------
 
-    async def submit(self, command: Command) -> Outcome:
+    async def submit(self, command: Command, key: CommandKey | None = None) -> Outcome:
         """Apply one command after all that came before it.
 
         Returns:
-            ``Done`` with the number of the order that was made or cancelled, or ``Refused`` and nothing has
-            changed. An order may be done and already cancelled: fill-or-kill that could not be filled,
-            book-or-cancel that would have traded, a market order in an empty book.
+            ``Done`` with the number of the order that was made or cancelled, ``Refused`` and nothing has
+            changed, or ``Repeated``. An order may be done and already cancelled: fill-or-kill that could not be
+            filled, book-or-cancel that would have traded, a market order in an empty book.
 
         Raises:
             ExceptionGroup: A sink has failed; the command is applied, all other sinks were told.
         """
-        if command.portfolio.startswith(PARTICIPANT_MARK):
-            return Refused(
-                int(TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED),
-                f"portfolio {command.portfolio} is the market's own",
-            )
-        outcome = self._desk.submit(command)
+        first = self._outcomes.get(key) if key is not None else None
+        if first is not None:
+            return Repeated(first)
+        outcome = self._carry_out(command)
+        if key is not None:
+            self._outcomes[key] = outcome
+            if len(self._outcomes) > _COMMANDS_REMEMBERED_MAX:
+                self._outcomes.popitem(last=False)
         self._streams.flush()
         return outcome
+
+    def _carry_out(self, command: Command) -> Done | Refused:
+        # All others are refused anyway.
+        portfolio = command.portfolio if isinstance(command, PlaceOrder | CancelOrder) else ""
+        if portfolio.startswith(PARTICIPANT_MARK):
+            return Refused(
+                int(TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED),
+                f"portfolio {portfolio} is the market's own",
+            )
+        return self._desk.submit(command)
 
     # --- FeedSource -------------------------------------------------------------------------------------
 
@@ -399,6 +428,46 @@ class EmbeddedVenue:
         """
         return self._state(topic)
 
+    async def portfolio_records(self, topic: Topic) -> RecordsPage:
+        """Portfolios are not served yet.
+
+        Raises:
+            UnknownTopicError: Always.
+        """
+        raise _no_portfolios()
+
+    async def past_fills(self, exchange: str, portfolio: str, wanted: FillsFilter) -> Sequence[Fill]:
+        """Portfolios are not served yet.
+
+        Raises:
+            UnknownTopicError: Always.
+        """
+        raise _no_portfolios()
+
+    async def legacy_money(self, exchange: str, portfolio: str) -> LegacyMoney:
+        """Portfolios are not served yet.
+
+        Raises:
+            UnknownTopicError: Always.
+        """
+        raise _no_portfolios()
+
+    async def estimate(self, order: EstimateOrder) -> OrderEstimate | Refused:
+        """Portfolios are not served yet.
+
+        Raises:
+            UnknownTopicError: Always.
+        """
+        raise _no_portfolios()
+
+    async def groups(self, login: str) -> Sequence[OrderGroup]:
+        """Return nothing: groups are refused."""
+        return ()
+
+    async def group(self, login: str, group_id: str) -> OrderGroup | None:
+        """Return None: groups are refused."""
+        return None
+
     async def trades(self, topic: Topic, wanted: TradesFilter) -> TradesFound:
         """Return the kept trades of an instrument that match, and the last ones of the seeded past.
 
@@ -456,6 +525,10 @@ class EmbeddedVenue:
                 + (f" of interval {topic.interval_s} s" if topic.interval_s else "")
             )
         return position
+
+
+def _no_portfolios() -> UnknownTopicError:
+    return UnknownTopicError("this venue serves no portfolios")
 
 
 def _open_interest_at_start(instrument: Instrument) -> int:

@@ -268,7 +268,7 @@ def test_commands_are_written_down_and_answered_as_told(venue: ScriptedVenue) ->
 def test_delayed_commands_keep_their_own_outcomes(venue: ScriptedVenue) -> None:
     async def main() -> None:
         venue.answer_next(Done("1"), Done("2"))
-        venue.submit_delay_s = 5
+        venue.desk.delay_s = 5
         async with asyncio.TaskGroup() as group:
             first = group.create_task(venue.submit(place_order()))
             second = group.create_task(venue.submit(place_order()))
