@@ -126,7 +126,7 @@ async def _serve(asked: Books) -> None:
         venue.set_state(topic, book(STILL_BID))
     users = authority(2)
     # Idle sessions are measured as they stand.
-    gateway = Gateway(venue, venue, users, clock, limits=Limits(authorise_within_s=None))
+    gateway = Gateway(venue, venue, users, clock, commands=venue, limits=Limits(authorise_within_s=None))
     listener = open_listener("127.0.0.1", 0)
     server = HttpServer(gateway.http, gateway.accept, listener)
     await server.start()

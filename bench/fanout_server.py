@@ -253,7 +253,7 @@ async def _gateway(market: Market) -> AsyncIterator[Started]:
     listed = instruments(1 + BOOKS)
     venue = ScriptedVenue(listed, clock=clock)
     users = authority(1 + market.sessions // CONNECTIONS_PER_USER_MAX)
-    gateway = Gateway(venue, venue, users, clock)
+    gateway = Gateway(venue, venue, users, clock, commands=venue)
     listener = open_listener("127.0.0.1", 0)
     server = HttpServer(gateway.http, gateway.accept, listener)
     await server.start()

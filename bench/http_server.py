@@ -94,7 +94,7 @@ async def _serve(asked: Shelf) -> None:
         venue.set_state(topic, book(STILL_BID))
     venue.set_quote(listed[0], 300.75, bid=300.7, ask=300.8)
     users = authority(2)
-    gateway = Gateway(venue, venue, users, clock, throttle=Throttle(REQUESTS_PER_SECOND))
+    gateway = Gateway(venue, venue, users, clock, commands=venue, throttle=Throttle(REQUESTS_PER_SECOND))
     listener = open_listener("127.0.0.1", 0)
     server = HttpServer(gateway.http, gateway.accept, listener)
     await server.start()

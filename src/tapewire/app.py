@@ -200,6 +200,7 @@ class System:
             venue,
             tokens,
             clock,
+            commands=venue,
             mode=OutboxMode.STRICT if settings.is_strict else OutboxMode.CONFLATE,
             throttle=throttle,
             limits=settings.limits,

@@ -33,7 +33,7 @@ def test_long_and_short_answers_share_a_port_and_too_many_are_refused() -> None:
         )
         venue.set_book(SBER, bids=[(10.0, 5)])
         tokens = TokenAuthority(KEY, USERS, clock)
-        gateway = Gateway(venue, venue, tokens, clock, throttle=Throttle(REQUESTS_PER_SECOND))
+        gateway = Gateway(venue, venue, tokens, clock, commands=venue, throttle=Throttle(REQUESTS_PER_SECOND))
         listener = open_listener("127.0.0.1", 0)
         server = HttpServer(gateway.http, gateway.accept, listener)
         await server.start()

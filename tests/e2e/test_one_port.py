@@ -131,7 +131,7 @@ async def served() -> AsyncIterator[System]:
     clock = SystemClock()
     venue = ScriptedVenue(catalogue(3), portfolios=("D1", "G1"), clock=clock)
     tokens = TokenAuthority(KEY, USERS, clock)
-    gateway = Gateway(venue, venue, tokens, clock)
+    gateway = Gateway(venue, venue, tokens, clock, commands=venue)
     listener = open_listener("127.0.0.1", 0)
     server = HttpServer(gateway.http, gateway.accept, listener, gateway.counters.handshakes_refused)
     await server.start()

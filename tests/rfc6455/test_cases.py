@@ -34,6 +34,8 @@ def frame_of(message: Message) -> FrameOpcode:
 
 
 class ServerEcho:
+    is_busy = False
+
     def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
 

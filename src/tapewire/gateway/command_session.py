@@ -1,29 +1,84 @@
-"""One session of the order socket: authorisation and pings. Nothing unsolicited is ever sent here.
+"""One session of the order socket: authorisation, pings, commands. Nothing unsolicited is ever sent here.
 
-Order commands are read and checked as the reference has them and answered 501: this version of the gateway
-serves no trading.
+==========  ===================================  ==============================================================
+state       entered by                           what is taken
+==========  ===================================  ==============================================================
+open        the handshake                        ``authorize``, ``ping``; all else is answered 401
+authorized  ``authorize`` with a good token      everything, ``authorize`` again
+expired     the end of the token's life          ``authorize``, ``ping``; all else is answered 401
+==========  ===================================  ==============================================================
+
+What came is answered in the order in which it came, one command after the other: programs in the field take the
+next message after a command for its answer. Rights are those of the token at the arrival of a command.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable
+from enum import Enum
+from typing import NamedTuple
 
+from tapewire.gateway.limits import Limit
+from tapewire.gateway.misuse import Offence
+from tapewire.gateway.order_commands import command_of
+from tapewire.gateway.order_entry import NoAnswer, asks_for_nothing, check_portfolio, check_scope
 from tapewire.gateway.outbox import Outbox, Outlet
 from tapewire.gateway.session import SessionServices
 from tapewire.gateway.standing import Standing
+from tapewire.model import (
+    CancelOrder,
+    CancelStopOrder,
+    Command,
+    CommandKey,
+    Outcome,
+    Refused,
+    Repeated,
+    ReplaceOrder,
+    ReplaceStopOrder,
+    Unavailable,
+)
 from tapewire.protocol.assembler import Message
 from tapewire.protocol.codes import CONNECTION_INITIALIZED, HANDLED, ResultCode
-from tapewire.protocol.commands import Authorize, CommandPing, read_command
+from tapewire.protocol.commands import (
+    Authorize,
+    CommandPing,
+    OrderCommand,
+    created,
+    deleted,
+    read_command,
+    updated,
+)
 from tapewire.protocol.errors import BadRequestError
 from tapewire.protocol.messages import SystemMessage
 from tapewire.protocol.reading import Envelope
-from tapewire.protocol.tokens import Secret
+from tapewire.protocol.replies import refused, repeated, unavailable, unknown_outcome
+from tapewire.protocol.tokens import Scope, Secret
 
-__all__ = ["CommandSession"]
+__all__ = ["COMMANDS_WAITING_MAX", "CommandSession", "CommandState"]
+
+#: Messages of one connection that wait for the answer of a command before them. The next one is answered 429.
+COMMANDS_WAITING_MAX = 1_000
+
+
+class CommandState(Enum):
+    OPEN = "open"
+    AUTHORIZED = "authorized"
+    EXPIRED = "expired"
+
+
+class _Waiting(NamedTuple):
+    """A command that the venue is still to be given."""
+
+    guid: str
+    login: str
+    command: Command
+    key: CommandKey | None
 
 
 class CommandSession:
-    """The state of one connection of ``/cws``: whose it is, and with which token."""
+    """The state of one connection of ``/cws``: whose it is, with which token, and what waits."""
 
     #: Nothing is subscribed to on the order socket.
     subscriptions = 0
@@ -42,36 +97,100 @@ class CommandSession:
         self._hurry = hurry
         self._now = now
         self._token = Secret("")
+        # Behind the command that the venue has: commands, and answers that must not overtake theirs.
+        self._waiting: deque[_Waiting | SystemMessage] = deque()
+        self._working: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> CommandState:
+        """What is taken now."""
+        if not self._token:
+            return CommandState.OPEN
+        return CommandState.AUTHORIZED if self._standing.knows(self._token) else CommandState.EXPIRED
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a command has not been answered yet."""
+        return self._working is not None
 
     def receive(self, message: Message) -> None:
-        """Handle one command and put its answer into the outbox; never raises for what a client sends."""
+        """Handle one command; never raises for what a client sends."""
         try:
             envelope = self._standing.read(message, guid_characters_max=self._services.guid_characters_max)
-            answer = self._handle(envelope, message.payload)
+            if len(self._waiting) >= COMMANDS_WAITING_MAX:
+                text = f"Too many commands: at most {COMMANDS_WAITING_MAX} wait on a connection"
+                refusal = self._standing.refusal(envelope.guid, Limit.COMMANDS_WAITING, text)
+                # At once, before those that wait: it must not wait with them.
+                self._send(SystemMessage(refusal.guid, int(refusal.code), refusal.text))
+                return
+            step = self._handle(envelope, message.payload)
         except BadRequestError as refusal:
-            answer = SystemMessage(refusal.guid, int(refusal.code), refusal.text)
-        self._outbox.put_answer(answer.encode(), self._now())
-        self._hurry()
+            step = SystemMessage(refusal.guid, int(refusal.code), refusal.text)
+        if isinstance(step, SystemMessage) and not self.is_busy:
+            self._send(step)
+            return
+        self._waiting.append(step)
+        if self._working is None:
+            self._working = self._services.spawn(self._work())
 
     def broke(self, outlet: Outlet, error: Exception) -> None:
         """Nothing here has a past."""
         raise AssertionError("nothing is subscribed to on the order socket") from error
 
     def close(self) -> None:
-        """Forget the token."""
+        """Forget the token and what waits; the command that the venue has may be carried out all the same."""
         self._token = Secret("")
+        self._waiting.clear()
+        if self._working is not None:
+            self._working.cancel()
+            self._working = None
 
-    def _handle(self, envelope: Envelope, message: bytes) -> SystemMessage:
-        command = read_command(envelope, message)
-        if isinstance(command, CommandPing):
-            return SystemMessage(command.guid, ResultCode.OK, HANDLED)
-        if isinstance(command, Authorize):
-            return self._authorise(command)
-        claims = self._standing.authorise(command.guid, self._token.reveal())
-        self._standing.check_block(command.guid, claims.sub)
-        raise BadRequestError(command.guid, ResultCode.NOT_SERVED, "Order commands are not served by this version")
+    def _handle(self, envelope: Envelope, message: bytes) -> _Waiting | SystemMessage:
+        asked = read_command(envelope, message)
+        if isinstance(asked, CommandPing):
+            return SystemMessage(asked.guid, ResultCode.OK, HANDLED)
+        if isinstance(asked, Authorize):
+            self._standing.authorise(asked.guid, asked.token)
+            self._token = Secret(asked.token)
+            return SystemMessage(asked.guid, ResultCode.OK, CONNECTION_INITIALIZED)
+        assert isinstance(asked, OrderCommand)
+        claims = self._standing.authorise(asked.guid, self._token.reveal())
+        self._standing.check_block(asked.guid, claims.sub)
+        check_scope(asked.guid, claims, Scope.ORDERS_CREATE)
+        check_portfolio(asked.guid, claims, asked.user.portfolio)
+        key = CommandKey(claims.sub, asked.guid) if asked.check_duplicates else None
+        return _Waiting(asked.guid, claims.sub, command_of(asked, self._services.query), key)
 
-    def _authorise(self, command: Authorize) -> SystemMessage:
-        self._standing.authorise(command.guid, command.token)
-        self._token = Secret(command.token)
-        return SystemMessage(command.guid, ResultCode.OK, CONNECTION_INITIALIZED)
+    async def _work(self) -> None:
+        while self._waiting:
+            step = self._waiting.popleft()
+            self._send(step if isinstance(step, SystemMessage) else await self._carry_out(step))
+        self._working = None
+
+    async def _carry_out(self, waiting: _Waiting) -> SystemMessage:
+        outcome = await self._services.orders.submit(waiting.command, waiting.key)
+        if asks_for_nothing(outcome):
+            self._standing.charge(Offence.UNKNOWN_ORDER, waiting.login)
+        return _answer(waiting.guid, waiting.command, outcome)
+
+    def _send(self, answer: SystemMessage) -> None:
+        self._outbox.put_answer(answer.encode(), self._now())
+        self._hurry()
+
+
+def _answer(guid: str, command: Command, outcome: Outcome | NoAnswer) -> SystemMessage:
+    match outcome:
+        case NoAnswer(reason):
+            return unknown_outcome(guid, reason)
+        case Unavailable(reason):
+            return unavailable(guid, reason)
+        case Repeated(first):
+            return repeated(guid, first)
+        case Refused():
+            return refused(guid, outcome)
+    match command:
+        case ReplaceOrder() | ReplaceStopOrder():
+            return updated(guid, outcome.order_number)
+        case CancelOrder() | CancelStopOrder():
+            return deleted(guid, outcome.order_number)
+    return created(guid, outcome.order_number)

@@ -68,6 +68,10 @@ class MessageHandler(Protocol):
     def subscriptions(self) -> int:
         """How many subscriptions are live."""
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether an answer is still to come by itself."""
+
     def receive(self, message: Message) -> None:
         """Take one message."""
 
@@ -185,7 +189,8 @@ class Connection:
         transport = self._transport
         if transport is None or self.state is not ConnectionState.OPEN:
             return True
-        return not self.outbox and self.outbox.pasts == 0 and transport.unsent_bytes == 0
+        is_idle = not self._handler.is_busy and not self.outbox and self.outbox.pasts == 0
+        return is_idle and transport.unsent_bytes == 0
 
     def drain(self) -> None:
         """Take no more requests; what waits goes on being sent."""

@@ -14,7 +14,7 @@ import msgspec
 
 from tapewire.gateway.burst import BURST_MESSAGES_MAX, Burst
 from tapewire.gateway.rhythm import Rhythm
-from tapewire.model import Book, Record, StreamPosition, Topic
+from tapewire.model import Book, LegacyStopOrder, Record, StopOrder, StreamPosition, Topic
 from tapewire.ports import Snapshot
 from tapewire.protocol.formats import codec
 from tapewire.protocol.messages import DATA_PREFIX
@@ -33,6 +33,8 @@ class FeedKey(NamedTuple):
     depth: int = 0
     #: Width of the window; 0 for event feeds.
     window_ms: int = 0
+    #: Whether stop orders are written as the deprecated stream has them.
+    is_legacy: bool = False
 
 
 class Event(NamedTuple):
@@ -61,6 +63,8 @@ class Subscriber(Protocol):
 
 def encoder(key: FeedKey) -> Callable[[Record], bytes]:
     """Return how a feed writes its records: everything of a data message that does not name the subscriber."""
+    if key.is_legacy:
+        return _legacy_encoder(key)
     write = codec(STREAMS[key.topic.kind].record, key.format).encode
     if key.depth == 0:
         return lambda record: DATA_PREFIX + write(record)
@@ -75,10 +79,23 @@ def encoder(key: FeedKey) -> Callable[[Record], bytes]:
     return write_book
 
 
+def _legacy_encoder(key: FeedKey) -> Callable[[Record], bytes]:
+    write = codec(LegacyStopOrder, key.format).encode
+
+    def write_stop_order(record: Record) -> bytes:
+        assert isinstance(record, StopOrder)
+        # Its fields are some of those that stop orders have.
+        fields = {name: getattr(record, name) for name in LegacyStopOrder.__struct_fields__}
+        return DATA_PREFIX + write(LegacyStopOrder(**fields))
+
+    return write_stop_order
+
+
 class StateFeed:
     """The newest state of a topic, once a window.
 
-    When a window ends, the feed is due; the state is read and written when the beat comes that delivers it.
+    When a window ends, the feed is due; the state is read and written when the beat comes that delivers it, that
+    of a portfolio at once.
     """
 
     def __init__(self, key: FeedKey, current: Callable[[Topic], Snapshot | None], rhythm: Rhythm) -> None:
@@ -88,6 +105,7 @@ class StateFeed:
         self._pulse = rhythm.pulse
         self._write = rhythm.counted(encoder(key))
         self._window_s = key.window_ms / 1000
+        self._is_urgent = key.topic.kind.of_portfolio
         # Windows of a feed lie on its own grid, so that feeds of equal width do not all end at once.
         self._origin = rhythm.windows.now()
         self._wakes_at: int | None = None
@@ -162,7 +180,9 @@ class StateFeed:
 
     def _end_window(self) -> None:
         self._wakes_at = None
-        if self._is_changed:
+        if self._is_changed and self._is_urgent:
+            self.deliver()
+        elif self._is_changed:
             self._pulse.due(self)
         else:
             # Whoever has joined has the state that is still the newest; the next one is news to all.

@@ -20,6 +20,7 @@ from tapewire.gateway.hub import Hub
 from tapewire.gateway.limits import Limit, Limits
 from tapewire.gateway.metrics import GatewayCollector, metrics_text
 from tapewire.gateway.misuse import Misuse
+from tapewire.gateway.order_entry import OrderEntry
 from tapewire.gateway.outbox import OutboxMode
 from tapewire.gateway.presence import Presence
 from tapewire.gateway.pulse import Pulse
@@ -27,7 +28,7 @@ from tapewire.gateway.quotas import ConnectionQuota
 from tapewire.gateway.session import DataSession, SessionServices
 from tapewire.gateway.standing import Reception, Standing
 from tapewire.gateway.tokens import TokenAuthority
-from tapewire.ports import Clock, FeedSource, FrameListener, HandshakeRefusedError, Query
+from tapewire.ports import Clock, CommandSink, FeedSource, FrameListener, HandshakeRefusedError, Query
 from tapewire.protocol.codes import STATUS_WORDS, CloseCode
 from tapewire.protocol.tokens import Secret
 
@@ -53,6 +54,7 @@ class Gateway:
     and gives :attr:`http` its requests.
 
     Args:
+        commands: Where orders go, from both doors.
         throttle: Of HTTP; the documented limit unless another was given.
         admin_token: Opens ``/admin`` and ``/metrics``, which are not served without one.
     """
@@ -64,6 +66,7 @@ class Gateway:
         tokens: TokenAuthority,
         clock: Clock,
         *,
+        commands: CommandSink,
         mode: OutboxMode = OutboxMode.CONFLATE,
         throttle: Throttle | None = None,
         limits: Limits | None = None,
@@ -90,8 +93,9 @@ class Gateway:
         self.presence = Presence(self._reception, clock, loop)
         self._mode = mode
         self._tasks: set[asyncio.Task[None]] = set()
+        orders = OrderEntry(commands)
         self._services = SessionServices(
-            self.hub, query, self._spawn, asyncio.Semaphore(PASTS_READ_AT_ONCE_MAX), self.limits
+            self.hub, query, orders, self._spawn, asyncio.Semaphore(PASTS_READ_AT_ONCE_MAX), self.limits
         )
         self._sessions_made = 0
         self._is_closing = False
@@ -216,4 +220,4 @@ class Gateway:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            log.error("reading the past of a subscription failed", exc_info=task.exception())
+            log.error("a task of a session failed", exc_info=task.exception())

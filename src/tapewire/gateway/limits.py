@@ -41,6 +41,7 @@ class Limit(StrEnum):
     ADDRESS_CONNECTIONS = "connections_per_address"
     SUBSCRIPTIONS = "subscriptions_per_connection"
     STREAMS = "streams_of_the_venue"
+    COMMANDS_WAITING = "commands_waiting"
     REQUESTS_PER_SECOND = "requests_per_second"
     HTTP_REQUESTS_PER_SECOND = "http_requests_per_second"
     HTTP_REQUESTS_AT_ONCE = "http_requests_at_once"

@@ -15,11 +15,12 @@ from tapewire.gateway.feeds import EventFeed, FeedKey, StateFeed, encoder
 from tapewire.gateway.hub import Hub
 from tapewire.gateway.limits import Limit, Limits
 from tapewire.gateway.misuse import Offence
+from tapewire.gateway.order_entry import OrderEntry, check_portfolio, check_scope
 from tapewire.gateway.outbox import Outbox, Outlet
 from tapewire.gateway.standing import Standing
 from tapewire.gateway.subscription import Subscription
-from tapewire.model import Record, StreamPosition, Topic
-from tapewire.ports import Query, TooManyStreamsError, UnknownTopicError
+from tapewire.model import Order, Record, StopOrder, StreamPosition, Topic, TopicKind
+from tapewire.ports import Query, TooManyStreamsError, UnknownPortfolioError, UnknownTopicError
 from tapewire.protocol.assembler import Message
 from tapewire.protocol.codes import HANDLED, ResultCode
 from tapewire.protocol.errors import BadRequestError
@@ -37,7 +38,10 @@ from tapewire.protocol.requests import (
     SubscribeBars,
     SubscribeBook,
     SubscribeInstrument,
+    SubscribeLegacyStopOrders,
+    SubscribeOrders,
     SubscribeRequest,
+    SubscribeStopOrders,
     SubscribeTrades,
     Unsubscribe,
     read_request,
@@ -45,13 +49,25 @@ from tapewire.protocol.requests import (
     topic_of,
     window_ms,
 )
-from tapewire.protocol.tokens import Claims
+from tapewire.protocol.tokens import Claims, Scope
 
 __all__ = ["DataSession", "SessionServices"]
 
 HISTORY_UNREADABLE = "The history cannot be read"
 #: How long a venue may take to say what came before a subscription.
 PAST_DEADLINE_S = 10.0
+
+#: The right that a stream of a portfolio needs.
+SCOPES = {
+    TopicKind.POSITIONS: Scope.PERSONAL,
+    TopicKind.SUMMARY: Scope.PERSONAL,
+    TopicKind.RISK: Scope.PERSONAL,
+    TopicKind.DERIVATIVES_RISK: Scope.PERSONAL,
+    TopicKind.FILLS: Scope.TRADES,
+    TopicKind.ORDERS: Scope.ORDERS_READ,
+    TopicKind.STOP_ORDERS: Scope.ORDERS_READ,
+    TopicKind.LEGACY_STOP_ORDERS: Scope.ORDERS_READ,
+}
 
 
 #: Reads records, oldest first, and the position they reach up to.
@@ -63,7 +79,8 @@ class SessionServices(NamedTuple):
 
     hub: Hub
     query: Query
-    #: Owner of the tasks that read the past of subscriptions.
+    orders: OrderEntry
+    #: Owner of the tasks that read the past of subscriptions and carry out commands.
     spawn: Callable[..., asyncio.Task[None]]
     #: Taken while a past is read: many at a time would make each turn of the loop long.
     past_slots: asyncio.Semaphore
@@ -92,6 +109,9 @@ class DataSession:
         self._now = now
         self._subscriptions: dict[str, Subscription] = {}
         self._pasts: dict[Subscription, asyncio.Task[None]] = {}
+
+    #: Pasts that are being read count in the outbox.
+    is_busy = False
 
     @property
     def subscriptions(self) -> int:
@@ -151,11 +171,14 @@ class DataSession:
             text = f"Too many subscriptions: at most {subscriptions_max} a connection"
             raise self._standing.refusal(guid, Limit.SUBSCRIPTIONS, text)
         depth = request.depth if isinstance(request, SubscribeBook) else 0
-        key = FeedKey(topic, request.format, depth, window_ms(request))
+        is_legacy = isinstance(request, SubscribeLegacyStopOrders)
+        key = FeedKey(topic, request.format, depth, window_ms(request), is_legacy)
         try:
             feed = self._feed(key)
         except TooManyStreamsError as error:
             raise self._standing.refusal(guid, Limit.STREAMS, f"Too many streams: {error}") from error
+        except UnknownPortfolioError as error:
+            raise BadRequestError(guid, ResultCode.NOT_FOUND, _unknown_portfolio(topic)) from error
         except UnknownTopicError as error:
             # The instrument is there, so it is the kind of stream that the venue does not have.
             text = f"{stream_of(request).opcode} is not served by this version"
@@ -187,9 +210,12 @@ class DataSession:
                 raise BadRequestError(request.guid, ResultCode.NOT_FOUND, f"Unknown instrument {where[:80]}")
             return topic_of(request, instrument.board)
         assert isinstance(request, PortfolioRequest)
-        if request.portfolio not in claims.portfolio_list:
-            raise BadRequestError(request.guid, ResultCode.FORBIDDEN, "The portfolio is not in the token")
-        return topic_of(request)
+        check_portfolio(request.guid, claims, request.portfolio)
+        topic = topic_of(request)
+        check_scope(request.guid, claims, SCOPES[topic.kind])
+        # The deprecated stream tells of the same orders, with fewer fields.
+        is_legacy = topic.kind is TopicKind.LEGACY_STOP_ORDERS
+        return topic._replace(kind=TopicKind.STOP_ORDERS) if is_legacy else topic
 
     def _join(self, subscription: Subscription, request: SubscribeRequest) -> None:
         feed = subscription.feed
@@ -198,7 +224,8 @@ class DataSession:
             subscription.hold()
         first = feed.add(subscription)
         if past is not None:
-            task = self._services.spawn(self._send_past(subscription, feed.key, past))
+            is_wanted = _wanted_orders(request)
+            task = self._services.spawn(self._send_past(subscription, feed.key, past, is_wanted))
             self._pasts[subscription] = task
             task.add_done_callback(lambda _: self._pasts.pop(subscription, None))
         elif first is not None and not _wants_no_history(request):
@@ -214,9 +241,17 @@ class DataSession:
             return partial(_bars, query, topic, request.since_s)
         if isinstance(request, SubscribeInstrument):
             return partial(_instrument_state, query, topic)
+        if topic.kind.of_portfolio and not topic.kind.is_state and not _wants_no_history(request):
+            return partial(_portfolio_records, query, topic)
         return None
 
-    async def _send_past(self, subscription: Subscription, key: FeedKey, past: Past) -> None:
+    async def _send_past(
+        self,
+        subscription: Subscription,
+        key: FeedKey,
+        past: Past,
+        is_wanted: Callable[[Record], bool] | None,
+    ) -> None:
         try:
             async with self._services.past_slots, asyncio.timeout(PAST_DEADLINE_S):
                 records, reached = await past()
@@ -228,7 +263,7 @@ class DataSession:
                 self._answer(subscription.guid, ResultCode.UNAVAILABLE, HISTORY_UNREADABLE)
             raise
         if not subscription.is_cancelled:
-            subscription.begin(records, reached, encoder(key))
+            subscription.begin(records, reached, encoder(key), is_wanted)
 
     def _cancel(self, guid: str) -> None:
         subscription = self._subscriptions.pop(guid, None)
@@ -254,12 +289,34 @@ class DataSession:
 
 
 def _wants_no_history(request: SubscribeRequest) -> bool:
-    return isinstance(request, SubscribeBars) and request.skip_history
+    return bool(getattr(request, "skip_history", False))
+
+
+def _wanted_orders(request: SubscribeRequest) -> Callable[[Record], bool] | None:
+    """Return which orders of the past are wanted; None: all. What happens live is never chosen from."""
+    if not isinstance(request, SubscribeOrders | SubscribeStopOrders) or not request.order_statuses:
+        return None
+    statuses = frozenset(request.order_statuses)
+
+    def is_wanted(record: Record) -> bool:
+        assert isinstance(record, Order | StopOrder)
+        return record.status in statuses
+
+    return is_wanted
+
+
+def _unknown_portfolio(topic: Topic) -> str:
+    return f"Unknown portfolio {topic.exchange}:{topic.subject[:80]}"
 
 
 async def _recent_trades(query: Query, topic: Topic, limit: int) -> tuple[Sequence[Record], StreamPosition]:
     page = await query.recent_trades(topic, limit)
     return page.trades, page.position
+
+
+async def _portfolio_records(query: Query, topic: Topic) -> tuple[Sequence[Record], StreamPosition]:
+    page = await query.portfolio_records(topic)
+    return page.records, page.position
 
 
 async def _bars(query: Query, topic: Topic, since_s: int) -> tuple[Sequence[Record], StreamPosition]:

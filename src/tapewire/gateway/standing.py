@@ -19,7 +19,7 @@ from tapewire.protocol.codes import INVALID_TOKEN, ResultCode
 from tapewire.protocol.errors import BadRequestError, NotJsonError
 from tapewire.protocol.limits import GUID_CHARACTERS_MAX
 from tapewire.protocol.reading import Envelope, read_envelope
-from tapewire.protocol.tokens import Claims
+from tapewire.protocol.tokens import Claims, Secret
 
 __all__ = ["Reception", "Standing"]
 
@@ -92,6 +92,10 @@ class Standing:
             self.charge(Offence.CONNECTION)
             self._write(logging.INFO, "session authorised")
         return claims
+
+    def knows(self, token: Secret) -> bool:
+        """Return whether a token is still good."""
+        return self._reception.tokens.verify(token.reveal()) is not None
 
     def greet(self, guid: str, token: str) -> None:
         """Let a ping say whose the connection is, if it brings a good token; one without is answered as well.

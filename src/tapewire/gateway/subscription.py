@@ -42,6 +42,8 @@ class Subscription(Outlet):
         """Take a newer state."""
         if self._is_settled:
             self._outbox.put_state(self, state)
+            if self._hurry is not None:
+                self._hurry()
         elif self._joining is not None:
             self._state = position, state
         elif not self._is_past(position):
@@ -57,6 +59,8 @@ class Subscription(Outlet):
             self._state = position, state
         elif not self._is_past(position):
             self._outbox.put_events(self, state)
+            if self._hurry is not None:
+                self._hurry()
 
     def deliver_final(self, position: StreamPosition, state: Burst) -> None:
         """Take the last form of a state."""
@@ -79,12 +83,24 @@ class Subscription(Outlet):
         self._joining = []
         self._outbox.hold(self)
 
-    def begin(self, past: Sequence[Record], reached: StreamPosition, write: Callable[[Record], bytes]) -> None:
-        """Send the past and continue behind it: what the past already holds is dropped."""
+    def begin(
+        self,
+        past: Sequence[Record],
+        reached: StreamPosition,
+        write: Callable[[Record], bytes],
+        is_wanted: Callable[[Record], bool] | None = None,
+    ) -> None:
+        """Send the past and continue behind it: what the past already holds is dropped.
+
+        ``is_wanted`` says which records of the past are sent; None: all.
+        """
         waiting, self._joining = self._joining or [], None
         newest = past[-1] if past else None
         known = sum(_is_known(position, record, newest, reached) for position, record in waiting)
-        self._outbox.put_past(self, (write(record) for record in past), known)
+        sent = past if is_wanted is None else filter(is_wanted, past)
+        self._outbox.put_past(self, (write(record) for record in sent), known)
+        if self._hurry is not None:
+            self._hurry()
         self._reached = reached
         state, self._state = self._state, None
         if state is not None:

@@ -71,7 +71,7 @@ class SimulatedSystem:
         )
         # Signatures differ from run to run (the algorithm draws at random); nothing that a client sees does.
         self.tokens = TokenAuthority(new_signing_key(), [user], self.clock)
-        self.gateway = Gateway(self.venue, self.venue, self.tokens, self.clock, mode=mode)
+        self.gateway = Gateway(self.venue, self.venue, self.tokens, self.clock, commands=self.venue, mode=mode)
         self.injector = FaultInjector(faults, self.clock) if faults is not None else None
         self._random = random.Random(seed)
         self._trading: asyncio.Task[None] | None = None

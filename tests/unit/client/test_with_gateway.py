@@ -45,7 +45,8 @@ class World:
             portfolios=("D1",),
             refresh_token_hashes=(hash_refresh_token(REFRESH_TOKEN),),
         )
-        self.gateway = Gateway(self.venue, self.venue, TokenAuthority(KEY, [user], self.clock), self.clock)
+        tokens = TokenAuthority(KEY, [user], self.clock)
+        self.gateway = Gateway(self.venue, self.venue, tokens, self.clock, commands=self.venue)
         self.network.listen(ADDRESS, self.gateway.accept)
         self.http.listen(ADDRESS, self.gateway.http)
 

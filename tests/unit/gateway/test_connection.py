@@ -71,6 +71,8 @@ class Wire:
 class Echo:
     """Answers each message with itself."""
 
+    is_busy = False
+
     def __init__(self, owner: Connection) -> None:
         self.owner = owner
         self.received: list[Message] = []

@@ -162,7 +162,7 @@ def test_without_an_admin_token_there_is_no_operators_side() -> None:
     async def main() -> None:
         clock = VirtualClock()
         venue = ScriptedVenue([SBER], clock=clock)
-        gateway = Gateway(venue, venue, TokenAuthority(KEY, USERS, clock), clock)
+        gateway = Gateway(venue, venue, TokenAuthority(KEY, USERS, clock), clock, commands=venue)
         http = SimulatedHttp()
         http.listen("gateway:80", gateway.http)
         for path in ("/admin/sessions", "/metrics"):

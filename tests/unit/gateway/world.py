@@ -34,6 +34,8 @@ SBER, GAZP, LKOH = catalogue(3)
 KEY = new_signing_key()
 FOREIGN_KEY = new_signing_key()
 REFRESH, OTHER_REFRESH = "refresh-token-of-ivan", "refresh-token-of-anna"
+#: Of a user who may read orders and no more.
+READER_REFRESH = "refresh-token-of-oleg"
 USERS = (
     User(
         login="P1",
@@ -48,6 +50,14 @@ USERS = (
         agreement="2",
         portfolios=("D2",),
         refresh_token_hashes=(hash_refresh_token(OTHER_REFRESH),),
+    ),
+    User(
+        login="P3",
+        client_id="3",
+        agreement="3",
+        portfolios=("D1", "E3"),
+        refresh_token_hashes=(hash_refresh_token(READER_REFRESH),),
+        scopes=("OrdersRead",),
     ),
 )
 ADMIN_TOKEN = Secret("admin-token-of-the-operator")
@@ -180,13 +190,14 @@ class World:
         limits: Limits | None = None,
     ) -> None:
         self.clock = VirtualClock()
-        self.venue = ScriptedVenue(catalogue(3), portfolios=("D1", "G1", "D2"), clock=self.clock)
+        self.venue = ScriptedVenue(catalogue(3), portfolios=("D1", "G1", "D2", "E3"), clock=self.clock)
         self.tokens = TokenAuthority(KEY, USERS, self.clock)
         self.gateway = Gateway(
             self.venue,
             self.venue,
             self.tokens,
             self.clock,
+            commands=self.venue,
             mode=mode,
             limits=limits,
             admin_token=ADMIN_TOKEN,
