@@ -26,7 +26,7 @@ from tapewire.adapters.http_server import ANSWER_GRACE_S, HttpServer, ListenErro
 from tapewire.adapters.one_port import HEAD_BYTES_MAX
 from tapewire.gateway.connection import ConnectionState
 from tapewire.gateway.gateway import Gateway
-from tapewire.gateway.http import refresh
+from tapewire.gateway.http import bodies
 from tapewire.gateway.limits import Limit
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.market.catalogue import catalogue
@@ -666,7 +666,7 @@ def test_the_deadline_of_a_head_runs_from_its_first_byte_to_its_last(run: Run) -
 
 
 def test_a_body_that_does_not_come_in_time_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refresh, "BODY_DEADLINE_S", 0.05)
+    monkeypatch.setattr(bodies, "BODY_DEADLINE_S", 0.05)
 
     async def scenario(system: System) -> None:
         async with dialled(system) as client:

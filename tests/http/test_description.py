@@ -75,7 +75,9 @@ def venue() -> ScriptedVenue:
     return made
 
 
-schema = schemathesis.openapi.from_asgi("/openapi.json", http_application(tokens, clock, venue(), Throttle(None)))
+schema = schemathesis.openapi.from_asgi(
+    "/openapi.json", http_application(tokens, clock, VENUE, Throttle(None), orders=OrderEntry(VENUE))
+)
 
 
 # The suite makes coroutines that its own client never awaits when a path cannot be sent at all.

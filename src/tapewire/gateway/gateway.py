@@ -109,6 +109,7 @@ class Gateway:
             clock,
             query,
             self.throttle,
+            orders=orders,
             counters=self.counters,
             misuse=self._misuse,
             routes=admin_routes(self.presence, metrics_text(collector), admin_token) if admin_token else (),

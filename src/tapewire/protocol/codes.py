@@ -29,6 +29,7 @@ STATUS_WORDS = {
     429: "TooManyRequests",
     431: "RequestHeaderFieldsTooLarge",
     500: "InternalError",
+    501: "NotServed",
     503: "Unavailable",
     504: "TimedOut",
 }

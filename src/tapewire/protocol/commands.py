@@ -47,6 +47,8 @@ __all__ = [
     "command_bytes",
     "created",
     "deleted",
+    "number_problem",
+    "price_problem",
     "read_command",
     "updated",
 ]
@@ -123,14 +125,15 @@ class _Conditional(_Body, frozen=True, kw_only=True):
         seconds = self.protecting_seconds
         if isinstance(seconds, int) and not 1 <= seconds <= PROTECTING_SECONDS_MAX:
             return "Invalid or unsupported protectingSeconds"
-        return _Body.problem(self) or _price_problem(self.trigger_price, "triggerPrice")
+        return _Body.problem(self) or price_problem(self.trigger_price, "triggerPrice")
 
 
 _PRICE_CONTEXT = Context(prec=2 * PRICE_DIGITS_MAX)
 _PRICE_STEP = Decimal(1).scaleb(-PRICE_DIGITS_MAX)
 
 
-def _price_problem(price: Decimal, name: str = "price") -> str | None:
+def price_problem(price: Decimal, name: str = "price") -> str | None:
+    """Say what is wrong with a price, None if nothing is."""
     # A price of a million digits or of the exponent 999999 is a number too, and would be somebody's surprise.
     problem = f"Invalid or unsupported {name}"
     if not price.is_finite() or price <= 0:
@@ -152,7 +155,8 @@ def _iceberg_problem(quantity: int, fixed: object, variance: object = UNSET) -> 
     return None
 
 
-def _number_problem(number: str | int) -> str | None:
+def number_problem(number: str | int) -> str | None:
+    """Say what is wrong with the number of an order, None if nothing is."""
     if isinstance(number, int):
         is_number = 0 <= number < 2**63
     else:
@@ -180,7 +184,7 @@ class CreateLimit(_Body, frozen=True, kw_only=True):
     def problem(self) -> str | None:
         return (
             _Body.problem(self)
-            or _price_problem(self.price)
+            or price_problem(self.price)
             or _iceberg_problem(self.quantity, self.iceberg_fixed, self.iceberg_variance)
         )
 
@@ -203,7 +207,7 @@ class CreateStopLimit(_Conditional, frozen=True, kw_only=True):
     def problem(self) -> str | None:
         return (
             _Conditional.problem(self)
-            or _price_problem(self.price)
+            or price_problem(self.price)
             or _iceberg_problem(self.quantity, self.iceberg_fixed, self.iceberg_variance)
         )
 
@@ -215,7 +219,7 @@ class UpdateMarket(CreateMarket, frozen=True, kw_only=True):
     order_id: str | int
 
     def problem(self) -> str | None:
-        return CreateMarket.problem(self) or _number_problem(self.order_id)
+        return CreateMarket.problem(self) or number_problem(self.order_id)
 
 
 class UpdateLimit(_Body, frozen=True, kw_only=True):
@@ -229,9 +233,9 @@ class UpdateLimit(_Body, frozen=True, kw_only=True):
     def problem(self) -> str | None:
         return (
             _Body.problem(self)
-            or _price_problem(self.price)
+            or price_problem(self.price)
             or _iceberg_problem(self.quantity, self.iceberg_fixed)
-            or _number_problem(self.order_id)
+            or number_problem(self.order_id)
         )
 
 
@@ -239,7 +243,7 @@ class UpdateStop(CreateStop, frozen=True, kw_only=True):
     order_id: str | int
 
     def problem(self) -> str | None:
-        return CreateStop.problem(self) or _number_problem(self.order_id)
+        return CreateStop.problem(self) or number_problem(self.order_id)
 
 
 class UpdateStopLimit(_Conditional, frozen=True, kw_only=True):
@@ -252,9 +256,9 @@ class UpdateStopLimit(_Conditional, frozen=True, kw_only=True):
     def problem(self) -> str | None:
         return (
             _Conditional.problem(self)
-            or _price_problem(self.price)
+            or price_problem(self.price)
             or _iceberg_problem(self.quantity, self.iceberg_fixed)
-            or _number_problem(self.order_id)
+            or number_problem(self.order_id)
         )
 
 
@@ -266,7 +270,7 @@ class _Delete(OrderCommand, frozen=True, kw_only=True):
     exchange: Exchange
 
     def problem(self) -> str | None:
-        return _number_problem(self.order_id)
+        return number_problem(self.order_id)
 
 
 class DeleteMarket(_Delete, frozen=True, kw_only=True):

@@ -19,8 +19,12 @@ __all__ = [
     "FREQUENCY_DEFAULT_MS",
     "FREQUENCY_FLOOR_MS",
     "FREQUENCY_MAX_MS",
+    "GROUP_ORDERS_MAX",
     "GUID_CHARACTERS_MAX",
     "HTTP_BARS_MAX",
+    "HTTP_BODY_BYTES_MAX",
+    "HTTP_ESTIMATES_MAX",
+    "HTTP_PAST_FILLS_MAX",
     "HTTP_REQUESTS_PER_SECOND_MAX",
     "HTTP_SEARCH_ROWS_DEFAULT",
     "HTTP_SYMBOLS_MAX",
@@ -53,6 +57,12 @@ HTTP_SEARCH_ROWS_DEFAULT = 25
 HTTP_TRADES_MAX = 50_000
 #: Ours: a longer range is answered with its newest bars, and ``prev`` leads on.
 HTTP_BARS_MAX = 50_000
+#: Ours: no body of a request is near this large.
+HTTP_BODY_BYTES_MAX = 64 * 1024
+#: Own trades of past sessions in one answer.
+HTTP_PAST_FILLS_MAX = 1_000
+#: Ours: orders that are weighed in one request.
+HTTP_ESTIMATES_MAX = 100
 #: Ours: instruments of one request for quotes.
 HTTP_SYMBOLS_MAX = 100
 #: Data without a token are at least so old.
@@ -82,6 +92,8 @@ QUANTITY_LOTS_MAX = 2**31 - 1
 #: Ours: digits of a price before the point, and as many behind it; decimal arithmetic is exact within.
 PRICE_DIGITS_MAX = 14
 PROTECTING_SECONDS_MAX = 300
+#: Ours: orders of one group.
+GROUP_ORDERS_MAX = 100
 ICEBERG_VARIANCE_PERCENT_MAX = 20
 
 #: One message in either direction: clients in the field refuse more than 1 MiB.

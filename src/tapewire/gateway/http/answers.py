@@ -18,7 +18,16 @@ from tapewire.protocol.codes import STATUS_WORDS
 from tapewire.protocol.formats import codec
 from tapewire.protocol.words import Format
 
-__all__ = ["ROWS_AT_ONCE_MAX", "error_answer", "made_answer", "record_answer", "rows_answer", "value_answer"]
+__all__ = [
+    "ROWS_AT_ONCE_MAX",
+    "error_answer",
+    "error_name",
+    "group_error_answer",
+    "made_answer",
+    "record_answer",
+    "rows_answer",
+    "value_answer",
+]
 
 R = TypeVar("R", bound=Record)
 S = TypeVar("S")
@@ -35,9 +44,21 @@ def value_answer(value: object, status: int = 200, headers: Mapping[str, str] | 
     return Response(msgspec.json.encode(value), status, headers, media_type=_JSON)
 
 
-def error_answer(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with ``{"code":…,"message":…}``."""
-    return value_answer({"code": STATUS_WORDS.get(status, str(status)), "message": text}, status, headers)
+def error_answer(
+    status: int, text: str, headers: Mapping[str, str] | None = None, *, code: str | None = None
+) -> Response:
+    """Answer with ``{"code":…,"message":…}``; the code is the name of the status unless another is given."""
+    return value_answer({"code": code or error_name(status), "message": text}, status, headers)
+
+
+def group_error_answer(status: int, text: str) -> Response:
+    """Answer as the calls of order groups do: ``{"title":…,"status":…,"detail":…}``."""
+    return value_answer({"title": error_name(status), "status": status, "detail": text}, status)
+
+
+def error_name(status: int) -> str:
+    """Return the word for programs of a status."""
+    return STATUS_WORDS.get(status, str(status))
 
 
 def record_answer(record: Record, message_format: Format = Format.SIMPLE) -> Response:

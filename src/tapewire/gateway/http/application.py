@@ -2,7 +2,8 @@
 
 ::
 
-    tally → CORS → admission (who, how often) → route (any letter case) → access → parameters → handler
+    tally → CORS → admission (who, how often) → route (any letter case) → access → body → parameters → rights
+    → handler
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import logging
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,18 +25,22 @@ from starlette.routing import Route
 from tapewire.gateway.counters import Counters
 from tapewire.gateway.http.admission import Admission, Caller, caller_of
 from tapewire.gateway.http.answers import error_answer, value_answer
+from tapewire.gateway.http.bodies import read_body
 from tapewire.gateway.http.endpoint import Call, Endpoint, authorise
-from tapewire.gateway.http.market import MARKET_ENDPOINTS
 from tapewire.gateway.http.openapi import describe
 from tapewire.gateway.http.refresh import refresh_handler
+from tapewire.gateway.http.routes import ENDPOINTS
 from tapewire.gateway.http.tally import Tally
 from tapewire.gateway.http.throttle import Throttle
 from tapewire.gateway.limits import Limit
-from tapewire.gateway.misuse import Misuse
+from tapewire.gateway.misuse import Misuse, Offence
+from tapewire.gateway.order_entry import OrderEntry, check_portfolio, check_scope
 from tapewire.gateway.tokens import TokenAuthority
-from tapewire.ports import ArchiveError, Clock, Query, UnknownTopicError
-from tapewire.protocol.errors import BadRequestError
-from tapewire.protocol.http_requests import read_http_request
+from tapewire.model import CommandKey
+from tapewire.ports import ArchiveError, Clock, Query, UnknownPortfolioError, UnknownTopicError
+from tapewire.protocol.errors import BadRequestError, NotJsonError
+from tapewire.protocol.http_requests import HttpRequest, read_http_request
+from tapewire.protocol.limits import GUID_CHARACTERS_MAX
 from tapewire.protocol.tokens import Secret
 
 __all__ = ["http_application"]
@@ -53,8 +58,8 @@ _SOCKET_PATHS = ("/ws", "/cws")
 class _AnyCaseRoute(Route):
     """A route whose path is matched in any letter case, with or without a slash at its end."""
 
-    def __init__(self, path: str, endpoint: object, method: str) -> None:
-        super().__init__(path, endpoint, methods=[method])  # type: ignore[arg-type]
+    def __init__(self, path: str, endpoint: object, *methods: str) -> None:
+        super().__init__(path, endpoint, methods=methods)  # type: ignore[arg-type]
         self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + r"/?\Z", re.IGNORECASE | re.ASCII)
 
 
@@ -64,6 +69,7 @@ def http_application(
     query: Query,
     throttle: Throttle | None = None,
     *,
+    orders: OrderEntry,
     counters: Counters | None = None,
     misuse: Misuse | None = None,
     routes: Sequence[Route] = (),
@@ -73,12 +79,13 @@ def http_application(
 
     Args:
         throttle: Else one with the documented limit.
+        orders: Where commands go.
         counters: What is to count answers and refusals.
         misuse: Who is blocked; None: nobody.
-        routes: What is served beside the market.
+        routes: What is served beside.
         operator: A token whose requests are not throttled.
     """
-    description = describe(MARKET_ENDPOINTS)
+    description = describe(ENDPOINTS)
     counters = counters or Counters()
 
     async def openapi(request: Request) -> Response:
@@ -86,7 +93,7 @@ def http_application(
 
     app = Starlette(
         routes=[
-            *(_route(endpoint, query, clock, _BlockCheck(misuse, counters)) for endpoint in MARKET_ENDPOINTS),
+            *_routes(ENDPOINTS, _Desk(query, orders, clock, misuse, counters)),
             _AnyCaseRoute("/refresh", refresh_handler(tokens), "POST"),
             _AnyCaseRoute("/openapi.json", openapi, "GET"),
             # Handshakes never come here: what does has not asked for one.
@@ -117,14 +124,25 @@ def http_application(
     return app
 
 
-class _BlockCheck:
-    """Refuses the market to whoever is blocked for misuse; tokens can still be had."""
+class _Desk:
+    """What all handlers of an application share, and who is let in to them."""
 
-    def __init__(self, misuse: Misuse | None, counters: Counters) -> None:
+    def __init__(
+        self,
+        query: Query,
+        orders: OrderEntry,
+        clock: Clock,
+        misuse: Misuse | None,
+        counters: Counters,
+    ) -> None:
+        self._query = query
+        self._orders = orders
+        self._clock = clock
         self._misuse = misuse
         self._counters = counters
 
-    def __call__(self, caller: Caller) -> None:
+    def check_block(self, caller: Caller) -> None:
+        """Refuse whoever is blocked for misuse; tokens can still be had."""
         left_s = self._misuse.blocked_for_s(caller.name) if self._misuse is not None else 0
         if left_s > 0:
             self._counters.refusals[Limit.MISUSE] += 1
@@ -132,35 +150,93 @@ class _BlockCheck:
             text = f"Too many points for misuse: blocked for {seconds} s more"
             raise HTTPException(429, text, {"Retry-After": str(seconds)})
 
-
-def _route(endpoint: Endpoint, query: Query, clock: Clock, check: Callable[[Caller], None]) -> Route:
-    async def answer(request: Request) -> Response:
+    async def call(self, endpoint: Endpoint, request: Request) -> Call:
+        """Return what a handler is given; the body is read for whoever is let in only."""
         caller = caller_of(request.scope)
-        check(caller)
+
+        def charge(offence: Offence) -> None:
+            if self._misuse is not None:
+                self._misuse.charge(caller.name, offence)
+
+        return Call(
+            self._query,
+            self._orders,
+            self._clock.wall_ns() // 1_000_000_000,
+            caller.claims,
+            charge,
+            key=_key(caller, request) if endpoint.is_repeatable else None,
+            body=await read_body(request) if endpoint.body is not None else b"",
+            is_of_groups=endpoint.is_of_groups,
+        )
+
+
+def _routes(endpoints: Sequence[Endpoint], desk: _Desk) -> Iterator[Route]:
+    """Yield one route a path, which knows all methods that are taken there."""
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in endpoints:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    for path, methods in by_path.items():
+        yield _AnyCaseRoute(path, _answerer(methods, desk), *methods)
+
+
+def _answerer(methods: Mapping[str, Endpoint], desk: _Desk) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        endpoint = methods["GET" if request.method == "HEAD" else request.method]
+        caller = caller_of(request.scope)
+        desk.check_block(caller)
         authorise(endpoint, caller)
-        call = Call(query, clock.wall_ns() // 1_000_000_000, is_delayed=caller.claims is None)
-        response = await _handle(endpoint, call, request)
+        response = await _handle(endpoint, await desk.call(endpoint, request), request)
         return _without_body(response) if request.method == "HEAD" else response
 
-    return _AnyCaseRoute(endpoint.path, answer, "GET")
+    return answer
 
 
 async def _handle(endpoint: Endpoint, call: Call, request: Request) -> Response:
     try:
-        asked = read_http_request(endpoint.request, request.path_params, request.query_params.multi_items())
-        async with asyncio.timeout(QUERY_DEADLINE_S):
-            return await endpoint.handle(call, asked)
-    except BadRequestError as error:
-        raise HTTPException(400, error.text) from error
-    except UnknownTopicError as error:
-        raise HTTPException(404, str(error)) from error
-    except ArchiveError as error:
-        log.error("%s: the archive cannot be read", endpoint.path, exc_info=error)
-        raise HTTPException(503, "The past cannot be read now") from error
-    except TimeoutError as error:
-        # Counted with the answers of 5xx; a line each would be a log that anybody can fill.
-        log.debug("%s: no answer of the venue within %g s", endpoint.path, QUERY_DEADLINE_S)
-        raise HTTPException(504, "The venue did not answer in time") from error
+        try:
+            asked = read_http_request(endpoint.request, request.path_params, request.query_params.multi_items())
+            _check_rights(endpoint, call, asked)
+            async with asyncio.timeout(QUERY_DEADLINE_S):
+                return await endpoint.handle(call, asked)
+        except NotJsonError as error:
+            call.charge(Offence.UNREADABLE)
+            raise HTTPException(400, error.text) from error
+        except BadRequestError as error:
+            raise HTTPException(int(error.code), error.text) from error
+        except UnknownTopicError as error:
+            is_served = endpoint.scope is None or isinstance(error, UnknownPortfolioError)
+            status = 404 if is_served else 501
+            raise HTTPException(status, str(error) if is_served else "Not served by this version") from error
+        except ArchiveError as error:
+            log.error("%s: the archive cannot be read", endpoint.path, exc_info=error)
+            raise HTTPException(503, "The past cannot be read now") from error
+        except TimeoutError as error:
+            # Counted with the answers of 5xx; a line each would be a log that anybody can fill.
+            log.debug("%s: no answer of the venue within %g s", endpoint.path, QUERY_DEADLINE_S)
+            raise HTTPException(504, "The venue did not answer in time") from error
+    except HTTPException as refusal:
+        if not endpoint.is_of_groups:
+            raise
+        return call.error(refusal.status_code, refusal.detail)
+
+
+def _check_rights(endpoint: Endpoint, call: Call, asked: HttpRequest) -> None:
+    if endpoint.scope is None:
+        return
+    check_scope("", call.known_caller, endpoint.scope)
+    portfolio = getattr(asked, "portfolio", None)
+    if portfolio is not None:
+        check_portfolio("", call.known_caller, portfolio)
+
+
+def _key(caller: Caller, request: Request) -> CommandKey | None:
+    """Return under which a command is remembered; None if the client has not named it."""
+    named = request.headers.get("x-reqid") or request.headers.get("x-alor-reqid")
+    if not named or caller.claims is None:
+        return None
+    if len(named) > GUID_CHARACTERS_MAX:
+        raise HTTPException(400, f"X-REQID is longer than {GUID_CHARACTERS_MAX} characters")
+    return CommandKey(caller.claims.sub, named)
 
 
 async def _upgrade(request: Request) -> Response:

@@ -10,11 +10,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from tapewire.gateway.http.admission import Caller
-from tapewire.model import Instrument, Record
+from tapewire.gateway.http.answers import error_answer, group_error_answer
+from tapewire.gateway.misuse import Offence
+from tapewire.gateway.order_entry import OrderEntry
+from tapewire.model import CommandKey, Instrument, Record
 from tapewire.ports import Query
 from tapewire.protocol.codes import INVALID_TOKEN
 from tapewire.protocol.http_requests import HttpRequest
 from tapewire.protocol.limits import ANONYMOUS_DELAY_SECONDS
+from tapewire.protocol.reading import WireRequest
+from tapewire.protocol.tokens import Claims
 
 __all__ = ["Access", "Call", "Endpoint", "authorise", "not_found"]
 
@@ -34,10 +39,35 @@ class Call(NamedTuple):
     """What a handler is given beside the parameters."""
 
     query: Query
+    orders: OrderEntry
     #: The gateway's clock at the request, Unix s UTC.
     now_s: int
-    #: Without a token: data are delayed.
-    is_delayed: bool
+    #: What a good token says; None without one.
+    claims: Claims | None
+    #: Gives misuse points to the caller.
+    charge: Callable[[Offence], None]
+    #: Under which a command is remembered.
+    key: CommandKey | None = None
+    body: bytes = b""
+    #: Errors of order groups have a shape of their own.
+    is_of_groups: bool = False
+
+    @property
+    def is_delayed(self) -> bool:
+        """Whether data are delayed: there is no token."""
+        return self.claims is None
+
+    @property
+    def known_caller(self) -> Claims:
+        """What the token says, where one is needed."""
+        assert self.claims is not None, "an endpoint that needs to know who asks needs a token"
+        return self.claims
+
+    def error(self, status: int, text: str, code: str | None = None) -> Response:
+        """Return an answer for something that went wrong."""
+        if self.is_of_groups:
+            return group_error_answer(status, f"{code}: {text}" if code else text)
+        return error_answer(status, text, code=code)
 
     @property
     def horizon_s(self) -> int:
@@ -63,7 +93,7 @@ Handler = Callable[[Call, Any], Awaitable[Response]]
 
 
 class Endpoint(NamedTuple):
-    """One endpoint, by GET."""
+    """One endpoint."""
 
     path: str
     access: Access
@@ -73,9 +103,20 @@ class Endpoint(NamedTuple):
     answer: type[Record] | type[int] | type[str]
     summary: str
     is_list: bool = False
-    #: Beside 200, 400, 429 and, with a token needed, 401.
+    #: Beside 200, 400, 401, 429, 503 and 504.
     statuses: tuple[int, ...] = ()
     is_deprecated: bool = False
+    method: str = "GET"
+    #: The right that the token must carry.
+    scope: str | None = None
+    #: What the body is read as; None: there is none.
+    body: type[WireRequest] | None = None
+    is_body_list: bool = False
+    #: A header may name the request, and it is carried out only once.
+    is_repeatable: bool = False
+    #: The good answer is plain text.
+    is_text: bool = False
+    is_of_groups: bool = False
 
 
 def authorise(endpoint: Endpoint, caller: Caller) -> None:

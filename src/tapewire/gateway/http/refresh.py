@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from tapewire.gateway.http.answers import value_answer
+from tapewire.gateway.http.bodies import read_body
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.protocol.errors import UNREADABLE, MalformedMessageError
 from tapewire.protocol.tokens import AccessToken, RefreshRequest, read_refresh_body
 
-__all__ = ["BODY_BYTES_MAX", "BODY_DEADLINE_S", "refresh_handler"]
-
-#: No refresh request is near this large.
-BODY_BYTES_MAX = 64 * 1024
-#: How long a body may take to come.
-BODY_DEADLINE_S = 10.0
+__all__ = ["refresh_handler"]
 
 
 def refresh_handler(tokens: TokenAuthority) -> Callable[[Request], Awaitable[Response]]:
     """Return what answers ``POST /refresh``."""
 
     async def refresh(request: Request) -> Response:
-        try:
-            async with asyncio.timeout(BODY_DEADLINE_S):
-                body = await _bounded_body(request)
-        except TimeoutError:
-            late = {"code": "RequestTimeout", "message": f"The body has not come within {BODY_DEADLINE_S:g} s"}
-            return value_answer(late, 408, {"Connection": "close"})
-        asked = _refresh_request(request, body)
+        asked = _refresh_request(request, await read_body(request))
         token = tokens.refresh(asked.token, asked.allowed_portfolios)
         if token is None:
             raise HTTPException(403, "Refresh token is not valid")
@@ -63,16 +52,3 @@ def _refresh_request(request: Request, body: bytes) -> RefreshRequest:
 def _allowed_in_query(request: Request) -> tuple[str, ...] | None:
     text = request.query_params.get("allowedPortfolios")
     return msgspec.json.decode(text, type=tuple[str, ...]) if text else None
-
-
-async def _bounded_body(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > BODY_BYTES_MAX:
-                raise HTTPException(413, f"The body is larger than {BODY_BYTES_MAX} bytes")
-    except ClientDisconnect as error:
-        # Nobody is there to read this, but an exception would be logged as a fault of ours.
-        raise HTTPException(400, "The body has not come whole") from error
-    return bytes(body)

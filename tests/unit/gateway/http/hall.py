@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from tapewire.gateway.http import Throttle, http_application
+from tapewire.gateway.misuse import Misuse
+from tapewire.gateway.order_entry import OrderEntry
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.model import Bar, Instrument, InstrumentKind, OptionSide, Topic, TopicKind
 from tapewire.simulation import START_NS, ScriptedVenue, SimulatedHttp, VirtualClock, run_virtual
@@ -82,13 +84,24 @@ class Hall:
     """The application in front of a scripted venue."""
 
     def __init__(
-        self, throttle: Throttle | None = None, instruments: tuple[Instrument, ...] = INSTRUMENTS
+        self,
+        throttle: Throttle | None = None,
+        instruments: tuple[Instrument, ...] = INSTRUMENTS,
+        misuse_points: int | None = None,
     ) -> None:
         self.clock = VirtualClock()
-        self.venue = ScriptedVenue(instruments, clock=self.clock)
+        self.venue = ScriptedVenue(instruments, portfolios=("D1", "G1", "D2", "E3"), clock=self.clock)
+        self.misuse = Misuse(misuse_points, 60.0, asyncio.get_running_loop().time)
         self.tokens = TokenAuthority(KEY, USERS, self.clock)
         self.throttle = throttle or Throttle(None)
-        self.app = http_application(self.tokens, self.clock, self.venue, self.throttle)
+        self.app = http_application(
+            self.tokens,
+            self.clock,
+            self.venue,
+            self.throttle,
+            orders=OrderEntry(self.venue),
+            misuse=self.misuse,
+        )
         self.http = SimulatedHttp()
         self.http.listen("gateway:80", self.app)
 
@@ -101,9 +114,25 @@ class Hall:
         self, path: str, *, token: str | None = "", method: str = "GET", **query: Any
     ) -> tuple[int, Any]:
         """Return status and JSON of an answer; with a good token unless told otherwise, None: without one."""
+        status, answer = await self.send(method, path, token=token, **query)
+        return status, json.loads(answer)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: object = b"",
+        *,
+        token: str | None = "",
+        headers: dict[str, str] | None = None,
+        **query: Any,
+    ) -> tuple[int, bytes]:
+        """Return status and bytes of an answer; a body that is no bytes is sent as JSON."""
         url = "http://gateway" + quote(path, safe="/:,%") + (f"?{urlencode(query)}" if query else "")
-        answer = await self.http.request(method, url, headers=self._headers(token), timeout_s=60)
-        return answer.status, json.loads(answer.body)
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent = self._headers(token) | (headers or {})
+        answer = await self.http.request(method, url, headers=sent, body=raw, timeout_s=60)
+        return answer.status, answer.body
 
     async def get(self, path: str, *, token: str | None = "", **query: Any) -> Any:
         """Return the JSON of an answer that is good."""

@@ -9,6 +9,7 @@ import pytest
 
 from tapewire.gateway.http import application
 from tapewire.gateway.http.market import MARKET_ENDPOINTS
+from tapewire.gateway.http.routes import ENDPOINTS
 from tapewire.ports import ArchiveError, UnknownTopicError
 from tapewire.simulation import ScriptedVenue
 from unit.gateway.http.hall import Hall, run
@@ -158,6 +159,7 @@ def test_a_fault_of_ours_comes_out_for_the_log_and_tells_nothing(monkeypatch: py
 def test_the_description_names_every_endpoint() -> None:
     async def scenario(hall: Hall) -> None:
         description = await hall.get("/openapi.json", token=None)
-        assert set(description["paths"]) == {endpoint.path for endpoint in MARKET_ENDPOINTS}
+        served = {(path, method.upper()) for path, methods in description["paths"].items() for method in methods}
+        assert served == {(endpoint.path, endpoint.method) for endpoint in ENDPOINTS}
 
     run(scenario)

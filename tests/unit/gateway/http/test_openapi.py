@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tapewire.gateway.http.endpoint import Access
-from tapewire.gateway.http.market import MARKET_ENDPOINTS
 from tapewire.gateway.http.openapi import describe
+from tapewire.gateway.http.routes import ENDPOINTS
 
-DESCRIPTION = describe(MARKET_ENDPOINTS)
+DESCRIPTION = describe(ENDPOINTS)
 
 
 def parameters(path: str) -> dict[str, Any]:
@@ -30,9 +30,9 @@ def test_parameters_say_bounds_defaults_and_words() -> None:
     assert not book["instrumentGroup"]["required"]
 
 
-@pytest.mark.parametrize("endpoint", MARKET_ENDPOINTS, ids=lambda endpoint: endpoint.path)
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)
 def test_every_endpoint_says_who_may_ask_and_what_can_go_wrong(endpoint: Any) -> None:
-    operation = DESCRIPTION["paths"][endpoint.path]["get"]
+    operation = DESCRIPTION["paths"][endpoint.path][endpoint.method.lower()]
     assert ({} in operation["security"]) == (endpoint.access is Access.DELAYED)
     assert {"200", "400", "401", "429"} <= operation["responses"].keys()
     assert all(row["required"] for row in operation["parameters"] if row["in"] == "path")

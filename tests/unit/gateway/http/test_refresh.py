@@ -11,14 +11,20 @@ from urllib.parse import urlencode
 import pytest
 
 from tapewire.gateway.http import http_application
-from tapewire.gateway.http.refresh import BODY_BYTES_MAX
+from tapewire.gateway.order_entry import OrderEntry
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.ports import HttpAnswer
+from tapewire.protocol.limits import HTTP_BODY_BYTES_MAX
 from tapewire.protocol.tokens import claims_of
 from tapewire.simulation import ScriptedVenue, SimulatedHttp, VirtualClock, run_virtual
 from unit.gateway.world import KEY, OTHER_REFRESH, REFRESH, USERS
 
 Ask = Callable[..., Coroutine[Any, Any, HttpAnswer]]
+
+
+def application(clock: VirtualClock) -> Any:
+    venue = ScriptedVenue([])
+    return http_application(TokenAuthority(KEY, USERS, clock), clock, venue, orders=OrderEntry(venue))
 
 
 def asked(method: str, path: str, body: object = b"", *, headers: dict[str, str] | None = None) -> HttpAnswer:
@@ -27,7 +33,7 @@ def asked(method: str, path: str, body: object = b"", *, headers: dict[str, str]
     async def main() -> HttpAnswer:
         clock = VirtualClock()
         http = SimulatedHttp()
-        http.listen("gateway:80", http_application(TokenAuthority(KEY, USERS, clock), clock, ScriptedVenue([])))
+        http.listen("gateway:80", application(clock))
         await asyncio.sleep(0.9)
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await http.request(method, f"http://gateway{path}", body=raw, headers=headers, timeout_s=5)
@@ -151,14 +157,14 @@ def test_a_refused_method_says_which_one_is_taken() -> None:
             started.append(message)
 
         scope = {"type": "http", "method": "GET", "path": "/refresh", "headers": [], "query_string": b""}
-        await http_application(TokenAuthority(KEY, USERS, clock), clock, ScriptedVenue([]))(scope, receive, send)
+        await application(clock)(scope, receive, send)
         return dict(started[0]["headers"])
 
     assert run_virtual(main)[b"allow"] == b"POST"
 
 
 def test_a_body_that_is_too_large_is_refused() -> None:
-    body = {"token": REFRESH, "x": "x" * BODY_BYTES_MAX}
+    body = {"token": REFRESH, "x": "x" * HTTP_BODY_BYTES_MAX}
     assert refused(asked("POST", "/refresh", body), 413) == "RequestTooLarge"
 
 
