@@ -11,7 +11,7 @@ import msgspec
 
 from conformance.vector_files import vectors
 from fuzz.targets import BETWEEN_MESSAGES, BINARY_MARK, GOOD_TOKEN, TARGETS
-from tapewire.gateway.http.market import MARKET_ENDPOINTS
+from tapewire.gateway.http.routes import ENDPOINTS
 from tapewire.model import Exchange, OrderStatus, Side
 from tapewire.protocol.commands import COMMANDS
 from tapewire.protocol.requests import STREAMS
@@ -41,7 +41,7 @@ def dictionary() -> bytes:
     """Return the words of the protocol in libFuzzer's format: what chance would take long to spell."""
     words = {"guid", "opcode", "token", "null", "true", "1e400", "NaN", GOOD_TOKEN, "SBER", "TQBR", "D1"}
     words |= {*COMMANDS, "ping", "unsubscribe"}
-    types = [*COMMANDS.values(), *(endpoint.request for endpoint in MARKET_ENDPOINTS)]
+    types = [*COMMANDS.values(), *(endpoint.request for endpoint in ENDPOINTS)]
     for stream in STREAMS.values():
         words |= {stream.opcode, *stream.aliases}
         types.append(stream.request)
@@ -102,7 +102,7 @@ def _command_dialogues() -> Iterator[bytes]:
 def _http() -> Iterator[bytes]:
     query = "symbol=SBER&exchange=MOEX&tf=60&from=0&to=9999999999&limit=5&offset=1&format=Slim&riskCategoryId=1"
     path = "exchange=MOEX&symbol=SBER&symbols=MOEX:SBER,MOEX:GAZP&market=FOND"
-    for number in range(len(MARKET_ENDPOINTS)):
+    for number in range(len(ENDPOINTS)):
         yield bytes((number,)) + path.encode()
         yield bytes((number,)) + f"{path}?{query}".encode()
         yield bytes((number,)) + f"{path}?{query}&depth=51&tf=D&qtyFrom=2&qtyTo=1&priceFrom=nan&side=buy".encode()
@@ -133,10 +133,21 @@ def _frames() -> Iterator[bytes]:
     yield _frame(_PING, b"x" * 126) + _frame(0x83, b"") + _frame(0xF1, b"")
 
 
+def _bodies() -> Iterator[bytes]:
+    estimate = b'{"portfolio":"D1","ticker":"SBER","exchange":"MOEX","price":1,"lotQuantity":1,"budget":null}'
+    order = b'{"portfolio":"D1","exchange":"MOEX","orderId":"1","type":"Limit"}'
+    group = b'{"orders":[%s],"executionPolicy":"IgnoreCancel"}' % order
+    others = [estimate, b"[%s]" % estimate, group, b"", b"[]"]
+    for number in range(16):
+        for message in (*_messages(_COMMANDS[:1]), *others):
+            yield bytes((number,)) + message
+
+
 _SEEDS = {
     "requests": lambda: _messages(_DATA),
     "commands": lambda: _messages(_COMMANDS),
     "http": _http,
+    "bodies": _bodies,
     "tokens": _tokens,
     "frames": _frames,
     "data_session": _data_dialogues,

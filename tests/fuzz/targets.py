@@ -10,6 +10,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -18,10 +19,11 @@ import msgspec
 from tapewire.gateway.bounded_log import BoundedLog
 from tapewire.gateway.command_session import CommandSession
 from tapewire.gateway.counters import Counters
-from tapewire.gateway.http.market import MARKET_ENDPOINTS
+from tapewire.gateway.http.routes import ENDPOINTS
 from tapewire.gateway.hub import Hub
 from tapewire.gateway.limits import Limits
 from tapewire.gateway.misuse import Misuse
+from tapewire.gateway.order_entry import OrderEntry
 from tapewire.gateway.outbox import Outbox
 from tapewire.gateway.pulse import Pulse
 from tapewire.gateway.quotas import ConnectionQuota
@@ -31,14 +33,21 @@ from tapewire.gateway.tokens import TokenAuthority, new_signing_key
 from tapewire.market.catalogue import catalogue
 from tapewire.model import Bar, InstrumentUpdate, TopicKind
 from tapewire.protocol.assembler import Assembler, Closed, Failed, Message, Ping, Pong
-from tapewire.protocol.commands import command_bytes, read_command
+from tapewire.protocol.commands import (
+    COMMANDS,
+    CreateStopLimit,
+    OrderCommand,
+    command_bytes,
+    read_command,
+)
 from tapewire.protocol.errors import BadRequestError
 from tapewire.protocol.frames import split_frames
+from tapewire.protocol.http_orders import read_estimate, read_estimates, read_group, read_old_stop, read_order
 from tapewire.protocol.http_requests import read_http_request
 from tapewire.protocol.limits import GUID_CHARACTERS_MAX
-from tapewire.protocol.reading import Envelope, read_envelope
+from tapewire.protocol.reading import Envelope, WireRequest, read_envelope
 from tapewire.protocol.requests import read_request, request_bytes
-from tapewire.protocol.tokens import Claims
+from tapewire.protocol.tokens import Claims, Scope
 from tapewire.simulation import ScriptedVenue, VirtualClock, run_virtual
 from trading import FakeClock
 
@@ -52,6 +61,7 @@ BINARY_MARK = b"\x01"
 GOOD_TOKEN = "good"
 #: Small, so that the bound is reached.
 ASSEMBLED_BYTES_MAX = 300
+_ANSWER_KEYS = {"requestGuid", "httpCode", "message", "orderNumber"}
 _CODES = {200, 400, 401, 403, 404, 429, 501}
 
 
@@ -95,7 +105,7 @@ def read_http(data: bytes) -> None:
     """A request of HTTP: which one, then ``path?query`` with the parts of the path by name."""
     if not data:
         return
-    endpoint = MARKET_ENDPOINTS[data[0] % len(MARKET_ENDPOINTS)]
+    endpoint = ENDPOINTS[data[0] % len(ENDPOINTS)]
     path, _, query = data[1:].decode("latin-1").partition("?")
     try:
         parts, pairs = (parse_qsl(text, keep_blank_values=True) for text in (path, query))
@@ -107,6 +117,24 @@ def read_http(data: bytes) -> None:
     request = _refused(lambda: read_http_request(endpoint.request, values, pairs))
     if request is not None:
         assert isinstance(request, endpoint.request)
+
+
+def read_bodies(data: bytes) -> None:
+    """The body of a request over HTTP: which kind, then the body."""
+    if not data:
+        return
+    number, body = data[0] % len(_BODIES), data[1:]
+    request = _refused(lambda: _BODIES[number](body))
+    assert request is None or isinstance(request, WireRequest | tuple)
+
+
+_BODIES: tuple[Callable[[bytes], Any], ...] = (
+    *(partial(read_order, each) for each in COMMANDS.values() if issubclass(each, OrderCommand)),
+    partial(read_old_stop, CreateStopLimit, is_loss=True),
+    read_estimate,
+    read_estimates,
+    read_group,
+)
 
 
 def verify_tokens(data: bytes) -> None:
@@ -169,7 +197,9 @@ class _Tokens:
     """Takes one token; all others are bad."""
 
     def verify(self, token: str) -> Claims | None:
-        return Claims(sub="P1", exp=1 << 40, iat=0, portfolios="D1 G1") if token == GOOD_TOKEN else None
+        if token != GOOD_TOKEN:
+            return None
+        return Claims(sub="P1", exp=1 << 40, iat=0, portfolios="D1 G1", scope=" ".join(Scope.ALL))
 
 
 class _Stand(NamedTuple):
@@ -205,7 +235,7 @@ def _stand() -> _Stand:
     misuse = Misuse(limits.misuse_points, limits.misuse_block_s, loop.time)
     bounded_log = BoundedLog(logging.getLogger("tapewire.fuzz"), loop.time)
     reception = Reception(tokens, ConnectionQuota(), misuse, Counters(), limits, bounded_log, loop.time)
-    services = SessionServices(hub, venue, spawn, asyncio.Semaphore(1), limits)
+    services = SessionServices(hub, venue, OrderEntry(venue), spawn, asyncio.Semaphore(1), limits)
     standing = Standing(reception, 1, "/ws", "127.0.0.1:1")
     return _Stand(venue, hub, services, standing, tasks, Outbox(_nothing, _overflowed, _broken))
 
@@ -307,14 +337,16 @@ async def _serve_commands(messages: list[Message]) -> None:
     )
     for message in messages:
         session.receive(message)
-        await asyncio.sleep(0)
+        # Time goes on when nothing is left to be done: then the venue has answered.
+        await asyncio.sleep(0.001)
         [answer] = stand.sent()
         _check_answer(answer)
     session.close()
+    assert not stand.tasks
 
 
 def _check_answer(answer: dict[str, Any]) -> None:
-    assert set(answer) == {"requestGuid", "httpCode", "message"}
+    assert {"requestGuid", "httpCode", "message"} <= set(answer) <= _ANSWER_KEYS
     assert answer["httpCode"] in _CODES
     assert len(answer["requestGuid"]) <= GUID_CHARACTERS_MAX
     assert answer["message"]
@@ -324,6 +356,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "requests": read_requests,
     "commands": read_commands,
     "http": read_http,
+    "bodies": read_bodies,
     "tokens": verify_tokens,
     "frames": assemble,
     "data_session": serve_data,

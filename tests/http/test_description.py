@@ -6,6 +6,7 @@ The application runs in this process over a venue with a past, on the system's c
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 import schemathesis
@@ -17,11 +18,23 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from portfolio import RECORDS, estimate, fill, money
 from tapewire.adapters.clock import SystemClock
 from tapewire.gateway.http import Throttle, http_application
-from tapewire.gateway.http.market import MARKET_ENDPOINTS
+from tapewire.gateway.http.routes import ENDPOINTS
+from tapewire.gateway.order_entry import OrderEntry
 from tapewire.gateway.tokens import TokenAuthority
-from tapewire.model import Bar, InstrumentKind, Side, TopicKind
+from tapewire.model import (
+    Bar,
+    GroupMember,
+    GroupPolicy,
+    GroupStatus,
+    InstrumentKind,
+    OrderGroup,
+    Side,
+    Topic,
+    TopicKind,
+)
 from tapewire.simulation import ScriptedVenue
 from trading import instrument
 from unit.gateway.http.hall import INSTRUMENTS, MINUTE_S
@@ -36,6 +49,31 @@ REAL = {
     "instrumentGroup": "",
     "market": "FOND",
     "riskCategoryId": "1",
+    "portfolio": "D1",
+    "exchange": "MOEX",
+    "login": "P1",
+    "orderGroupId": "1",
+    "dateFrom": "2026-01-01",
+}
+#: Likewise in bodies.
+REAL_BODY = {
+    "instrument": {"symbol": "SBER", "exchange": "MOEX"},
+    "user": {"portfolio": "D1"},
+    "portfolio": "D1",
+    "ticker": "SBER",
+    "exchange": "MOEX",
+    "board": None,
+    "quantity": 3,
+    "price": 10,
+    "triggerPrice": 10,
+    "stopEndUnixTime": 0,
+    "comment": None,
+    "icebergFixed": None,
+    "icebergVariance": None,
+    "protectingSeconds": None,
+    "orderId": "1",
+    "lotQuantity": 1,
+    "budget": None,
 }
 CHECKS = [
     not_a_server_error,
@@ -58,7 +96,7 @@ FUTURE = instrument("SiZ9", kind=InstrumentKind.FUTURE, board="RFUD", underlying
 def venue() -> ScriptedVenue:
     """Return a venue where every instrument has a book, a quote, bars and trades."""
     instruments = (*INSTRUMENTS, FUTURE)
-    made = ScriptedVenue(instruments, clock=clock)
+    made = ScriptedVenue(instruments, portfolios=("D1", "G1"), clock=clock)
     now_s = clock.wall_ns() // 1_000_000_000 // MINUTE_S * MINUTE_S
     for listed in instruments:
         made.set_book(listed, bids=[(10.0, 5), (9.99, 7)], asks=[(10.01, 3)])
@@ -72,9 +110,29 @@ def venue() -> ScriptedVenue:
                 for n in range(600)
             ),
         )
+    for kind, records in RECORDS.items():
+        for record in records:
+            if kind.is_state:
+                made.set_state(Topic(kind, "MOEX", "D1"), record)
+            elif kind is not TopicKind.LEGACY_STOP_ORDERS:
+                made.publish(Topic(kind, "MOEX", "D1"), record)
+    made.portfolios.set_past_fills("MOEX", "D1", [fill("7"), fill("8", side=Side.SELL)])
+    made.portfolios.set_money("MOEX", money())
+    made.portfolios.estimate = estimate()
+    group = OrderGroup(
+        id="1",
+        login="P1",
+        orders=(GroupMember(order_number="1"),),
+        policy=GroupPolicy.IGNORE_CANCEL,
+        status=GroupStatus.ACTIVE,
+        created_at="2026-01-12T07:00:00.0000000Z",
+        closed_at=None,
+    )
+    made.portfolios.set_groups("P1", [group])
     return made
 
 
+VENUE = venue()
 schema = schemathesis.openapi.from_asgi(
     "/openapi.json", http_application(tokens, clock, VENUE, Throttle(None), orders=OrderEntry(VENUE))
 )
@@ -104,11 +162,26 @@ def test_every_answer_is_one_that_the_description_names(
         for parameters in (case.path_parameters, case.query):
             real = REAL | {"symbol": symbol}
             parameters.update({name: real[name] for name in parameters if name in real})
+        case.body = real_body(case.body)
     case.headers.pop("Authorization", None)
     headers = {"Authorization": f"Bearer {tokens.refresh(REFRESH)}"} if has_token else None
     answer = case.call_and_validate(headers=headers, checks=CHECKS)
-    SEEN.add((case.path, answer.status_code))
+    SEEN.add((case.method, case.path, answer.status_code))
+
+
+def real_body(body: Any) -> Any:
+    """Put what the venue knows in the place of what was made."""
+    if isinstance(body, list):
+        return [real_body(each) for each in body]
+    if not isinstance(body, dict):
+        return body
+    real = {name: REAL_BODY.get(name, value) for name, value in body.items()}
+    if isinstance(real.get("orders"), list):
+        # One order cannot be in a group many times.
+        real["orders"] = [real_body(each) for each in real["orders"][:1]]
+    return real
 
 
 def test_every_endpoint_was_reached() -> None:
-    assert {path for path, status in SEEN if status == 200} == {endpoint.path for endpoint in MARKET_ENDPOINTS}
+    reached = {(method, path) for method, path, status in SEEN if status == 200}
+    assert reached == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}

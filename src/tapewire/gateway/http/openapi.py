@@ -19,6 +19,7 @@ from tapewire.model import UNSET, Record, TradingStatus, UnsetType
 from tapewire.protocol.formats import fields_of
 from tapewire.protocol.http_requests import HttpRequest
 from tapewire.protocol.limits import GUID_CHARACTERS_MAX, HTTP_ESTIMATES_MAX
+from tapewire.protocol.reading import WireRequest
 from tapewire.protocol.words import Format
 
 __all__ = ["describe"]
@@ -186,7 +187,8 @@ _ELSEWHERE = frozenset({"guid", "orderId", "checkDuplicates"})
 def _body(body: type[msgspec.Struct]) -> Schema:
     """Return the shape of a body; its exact bounds are checked, not described."""
     hints = get_type_hints(body)
-    fields = [field for field in msgspec.structs.fields(body) if field.encode_name not in _ELSEWHERE]
+    elsewhere = _ELSEWHERE if issubclass(body, WireRequest) else ()
+    fields = [field for field in msgspec.structs.fields(body) if field.encode_name not in elsewhere]
     return {
         "type": "object",
         "properties": {field.encode_name: _body_value(hints[field.name]) for field in fields},
