@@ -8,27 +8,30 @@ from pathlib import Path
 import pytest
 
 from tapewire.gateway.http.endpoint import Endpoint
-from tapewire.gateway.http.market import MARKET_ENDPOINTS
 from tapewire.gateway.http.openapi import describe
+from tapewire.gateway.http.routes import ENDPOINTS
 from tapewire.protocol.codes import STATUS_WORDS
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
-#: Path → access and text of the query column.
+#: Method and path → access, text of the query column, right.
 ROWS = {
-    path: (access, query)
-    for access, path, query in re.findall(r"^\| ([AT]) \| `([^`]+)` \| (.*?) \| .* \|$", DOCUMENT, re.MULTILINE)
+    (method or "GET", path): (access, query, right)
+    for access, method, path, query, right in re.findall(
+        r"^\| ([AT]) \| (?:([A-Z]+) \| )?`([^`]+)` \| (.*?) \| (?:(\w+) \| )?[^|]* \|$", DOCUMENT, re.MULTILINE
+    )
 }
 
 
 def test_the_table_holds_what_is_served_and_nothing_else() -> None:
-    assert set(ROWS) == {endpoint.path for endpoint in MARKET_ENDPOINTS}
+    assert set(ROWS) == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
 
 
-@pytest.mark.parametrize("endpoint", MARKET_ENDPOINTS, ids=lambda endpoint: endpoint.path)
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
 def test_rows_say_access_and_parameters(endpoint: Endpoint) -> None:
-    access, query = ROWS[endpoint.path]
+    access, query, right = ROWS[endpoint.method, endpoint.path]
     assert access == endpoint.access.value
-    described = describe([endpoint])["paths"][endpoint.path]["get"]["parameters"]
+    assert right == (endpoint.scope or "")
+    described = describe([endpoint])["paths"][endpoint.path][endpoint.method.lower()]["parameters"]
     asked = [row for row in described if row["in"] == "query"]
     assert set(re.findall(r"`(\w+)`", query)) == {row["name"] for row in asked}
     assert set(re.findall(r"\*\*`(\w+)`\*\*", query)) == {row["name"] for row in asked if row["required"]}

@@ -19,6 +19,7 @@ from tapewire.app import Settings
 from tapewire.cli import main as cli
 from tapewire.faults import strike_log
 from tapewire.gateway.bounded_log import LINES_AT_ONCE_MAX, LINES_PER_SECOND
+from tapewire.gateway.command_session import COMMANDS_WAITING_MAX
 from tapewire.gateway.connection import FRAMES_PER_SECOND_MAX, READING_PAUSED_AT
 from tapewire.gateway.http.admission import ANSWERS_AT_ONCE_MAX
 from tapewire.gateway.limits import CUTS, Limit, Limits
@@ -40,6 +41,7 @@ FIXED = {
     "frames_per_second": FRAMES_PER_SECOND_MAX,
     "message_bytes": MESSAGE_BYTES_MAX,
     "request_backlog": REQUEST_BACKLOG_BYTES_MAX,
+    "commands_waiting": COMMANDS_WAITING_MAX,
     "none": one_port.HEAD_DEADLINE_S,
     "431": one_port.HEAD_BYTES_MAX,
     "429": one_port.PIPELINED_MAX,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import tapewire.model
 from conformance.vector_files import FOLDER, Vector, names, plain, vectors
-from tapewire.model import Record
+from tapewire.model import Done, Record, Refused
 from tapewire.protocol import commands, requests
 from tapewire.protocol.codes import CONNECTION_INITIALIZED, HANDLED, INVALID_TOKEN
 from tapewire.protocol.commands import COMMANDS, command_bytes, created, deleted, read_command, updated
@@ -17,6 +18,7 @@ from tapewire.protocol.errors import BadRequestError, MalformedMessageError
 from tapewire.protocol.formats import codec, fields_of
 from tapewire.protocol.messages import DATA_PREFIX, SystemMessage, data_tail, guid_of_data, read_system
 from tapewire.protocol.reading import WireRequest, read_envelope
+from tapewire.protocol.replies import refused, repeated, unavailable, unknown_outcome
 from tapewire.protocol.requests import STREAMS, read_request, request_bytes
 from tapewire.protocol.tokens import read_access_token, read_refresh_body
 from tapewire.protocol.words import Format
@@ -229,10 +231,27 @@ def test_server_writes_an_answer_byte_by_byte(vector: Vector) -> None:
 
 @each("replies")
 def test_server_makes_the_documented_texts(vector: Vector) -> None:
-    make = {"created": created, "updated": updated, "deleted": deleted}.get(vector.meaning.get("answer", ""))
-    if make is not None:
-        reply = make(vector.meaning["requestGuid"], vector.meaning["orderNumber"])
-        assert reply.encode() == vector.message
+    meaning = vector.meaning
+    guid, number = meaning.get("requestGuid", ""), meaning.get("orderNumber", "")
+    refusal = Refused(meaning.get("code", 0), meaning.get("reason", ""))
+    make: dict[str, Callable[[], SystemMessage]] = {
+        "created": lambda: created(guid, number),
+        "updated": lambda: updated(guid, number),
+        "deleted": lambda: deleted(guid, number),
+        "refused by the venue": lambda: refused(guid, refusal),
+        "repeated, done": lambda: repeated(guid, Done(number)),
+        "repeated, refused": lambda: repeated(guid, refusal),
+        "unavailable": lambda: unavailable(guid, refusal.reason),
+        "unknown outcome": lambda: unknown_outcome(guid, refusal.reason),
+    }
+    if meaning.get("answer") in make:
+        assert make[meaning["answer"]]().encode() == vector.message
+
+
+def test_every_reply_about_orders_has_a_vector() -> None:
+    answers = {vector.meaning.get("answer") for vector in vectors("replies")}
+    assert answers >= {"created", "updated", "deleted", "refused by the venue", "repeated, done"}
+    assert answers >= {"repeated, refused", "unavailable", "unknown outcome"}
 
 
 def test_documented_texts_are_constants() -> None:

@@ -54,5 +54,7 @@ class Fill(Record, frozen=True, kw_only=True, gc=False):
     repo: Annotated[RepoDetails | None, Wire("repoSpecificFields", "r")]
     #: Value in the settlement currency.
     volume: Annotated[Decimal, Wire("volume", "v")]
+    #: Of the settlement.
+    currency: Annotated[Maybe[str | None], Wire(None, None, "currency")] = UNSET
     #: ISO-8601 UTC.
     settles_at: Annotated[Maybe[str], Wire(None, None, "settleDate")] = UNSET

@@ -162,7 +162,6 @@ def _grouping(method: str, path: str, request: Any, handle: Any, answer: Any, su
         body=GroupBody if has_body else None,
         is_of_groups=True,
         is_text=answer is str,
-        is_repeatable=method != "GET",
     )
 
 
@@ -208,7 +207,6 @@ TRADING_ENDPOINTS = (
         statuses=(403,),
         method="DELETE",
         scope=Scope.ORDERS_CREATE,
-        is_repeatable=True,
     ),
     Endpoint(
         f"{_ORDERS}/estimate",
@@ -247,7 +245,6 @@ TRADING_ENDPOINTS = (
         method="DELETE",
         scope=Scope.ORDERS_CREATE,
         is_text=True,
-        is_repeatable=True,
     ),
     _read_orders(f"{_OF}/orders", AskOrders, orders, Order, "Direct orders of the session", is_list=True),
     _read_orders(f"{_OF}/orders/{{orderId}}", AskOrder, order, Order, "One direct order"),

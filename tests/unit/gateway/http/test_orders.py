@@ -246,8 +246,9 @@ def test_a_named_request_is_carried_out_once_and_its_first_answer_told_again(hea
 def test_a_repeated_cancellation_wraps_the_word() -> None:
     async def scenario(hall: Hall) -> None:
         named = {"X-REQID": "1"}
-        assert await hall.send("DELETE", f"{ORDERS}/7", headers=named, **CANCEL) == (200, b"success")
-        status, wrapped = await sent(hall, "DELETE", f"{ORDERS}/7", headers=named, **CANCEL)
+        query = {"portfolio": "D1", "stop": "false"}
+        assert await hall.send("DELETE", f"{OLD}/7", headers=named, **query) == (200, b"success")
+        status, wrapped = await sent(hall, "DELETE", f"{OLD}/7", headers=named, **query)
         assert status == 400
         assert wrapped["oldResponse"] == {"statusCode": 200, "body": "success"}
 
