@@ -1,4 +1,4 @@
-"""HTTP of the gateway: the token service and the market's data.
+"""HTTP of the gateway: the token service, the market's data, portfolios and orders.
 
 ====================  ==================================================================================
 file                  noun
@@ -8,11 +8,18 @@ file                  noun
 ``admission``         who asks, and whether too often
 ``throttle``          requests a second, by caller
 ``endpoint``          one row of the route table and what its handler is given
-``market``            the route table of market data
-``securities``,       the handlers, by noun
+``routes``            the route tables together
+``market``            that of market data
+``securities``,       its handlers, by noun
 ``reference``,
 ``quotes``, ``books``,
 ``trades``, ``bars``
+``trading``           that of portfolios and orders
+``portfolio``,        its handlers, by noun
+``fills``, ``orders``,
+``estimates``,
+``groups``
+``bodies``            bodies of requests, bounded
 ``delay``             what somebody without a token may see
 ``answers``           records to bytes, long answers in chunks
 ``openapi``           the route table as an OpenAPI description
