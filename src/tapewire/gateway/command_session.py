@@ -162,10 +162,12 @@ class CommandSession:
         return _Waiting(asked.guid, claims.sub, command_of(asked, self._services.query), key)
 
     async def _work(self) -> None:
-        while self._waiting:
-            step = self._waiting.popleft()
-            self._send(step if isinstance(step, SystemMessage) else await self._carry_out(step))
-        self._working = None
+        try:
+            while self._waiting:
+                step = self._waiting.popleft()
+                self._send(step if isinstance(step, SystemMessage) else await self._carry_out(step))
+        finally:
+            self._working = None
 
     async def _carry_out(self, waiting: _Waiting) -> SystemMessage:
         outcome = await self._services.orders.submit(waiting.command, waiting.key)

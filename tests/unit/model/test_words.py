@@ -11,6 +11,10 @@ from tapewire.model import (
     ClientType,
     Condition,
     Exchange,
+    GroupedType,
+    GroupPolicy,
+    GroupStatus,
+    OrderScope,
     OrderStatus,
     OrderType,
     RiskStatus,
@@ -22,6 +26,10 @@ from tapewire.model import (
 )
 
 LISTS: list[type[Word]] = [
+    GroupPolicy,
+    GroupStatus,
+    GroupedType,
+    OrderScope,
     ClientType,
     Condition,
     Exchange,
@@ -93,3 +101,9 @@ def test_a_trading_status_that_is_not_in_the_list_stays_readable() -> None:
     assert pickle.loads(pickle.dumps(status)) == 77
     with pytest.raises(ValueError):
         TradingStatus("17")
+
+
+def test_orders_of_a_group_are_direct_or_conditional() -> None:
+    conditional = {word for word in GroupedType if word.is_conditional}
+    assert conditional == {GroupedType.STOP, GroupedType.STOP_LIMIT}
+    assert GroupedType("stoplimit") is GroupedType.STOP_LIMIT

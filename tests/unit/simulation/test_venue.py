@@ -7,24 +7,29 @@ from decimal import Decimal
 
 import pytest
 
+from portfolio import order
 from tapewire.model import (
     Bar,
     CancelOrder,
+    CommandKey,
     Done,
     Exchange,
     Instrument,
     InstrumentKind,
     InstrumentUpdate,
+    OrderStatus,
     OrderType,
     PlaceOrder,
     Record,
     Refused,
+    Repeated,
     Side,
     StreamPosition,
     Topic,
     TopicKind,
+    Unavailable,
 )
-from tapewire.ports import UnknownTopicError
+from tapewire.ports import UnknownPortfolioError, UnknownTopicError
 from tapewire.simulation import START_NS, ScriptedVenue, VirtualClock, run_virtual
 from trading import RecordingSink
 
@@ -274,6 +279,47 @@ def test_delayed_commands_keep_their_own_outcomes(venue: ScriptedVenue) -> None:
             second = group.create_task(venue.submit(place_order()))
         assert (first.result(), second.result()) == (Done("1"), Done("2"))
         assert asyncio.get_running_loop().time() == 5
+
+    run_virtual(main)
+
+
+def test_a_key_is_carried_out_once_and_who_repeats_it_waits_for_the_first(venue: ScriptedVenue) -> None:
+    async def main() -> None:
+        key = CommandKey("P1", "g")
+        venue.answer_next(Done("1"), Unavailable("closed"), Refused(404, "none"))
+        venue.desk.delay_next(5)
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(venue.submit(place_order(), key))
+            again = group.create_task(venue.submit(place_order(), key))
+        assert (first.result(), again.result()) == (Done("1"), Repeated(Done("1")))
+        assert asyncio.get_running_loop().time() == 5
+        # What was not taken is not remembered.
+        other = CommandKey("P1", "h")
+        assert await venue.submit(place_order(), other) == Unavailable("closed")
+        assert await venue.submit(place_order(), other) == Refused(404, "none")
+        assert await venue.submit(place_order(), other) == Repeated(Refused(404, "none"))
+        assert venue.desk.keys == [key, other, other]
+
+    run_virtual(main)
+
+
+def test_a_portfolio_has_the_newest_row_of_each_key(venue: ScriptedVenue) -> None:
+    topic = Topic(TopicKind.ORDERS, "MOEX", "D39004")
+
+    async def main() -> None:
+        for record in (order("1"), order("2"), order("1", status=OrderStatus.FILLED)):
+            venue.publish(topic, record)
+        page = await venue.portfolio_records(topic)
+        assert page.position == venue.position(topic)
+        assert page.records == [
+            order("1", status=OrderStatus.FILLED, existing=True),
+            order("2", existing=True),
+        ]
+        for unknown in (topic._replace(subject="D1"), topic._replace(exchange="UNITED")):
+            with pytest.raises(UnknownPortfolioError):
+                await venue.portfolio_records(unknown)
+        with pytest.raises(UnknownTopicError):
+            await venue.portfolio_records(topic._replace(kind=TopicKind.SUMMARY))
 
     run_virtual(main)
 

@@ -6,12 +6,15 @@ import pytest
 from tapewire.market import Market, catalogue
 from tapewire.model import (
     UNSET,
+    CancelAllOrders,
     CancelOrder,
+    CommandKey,
     Done,
     Exchange,
     OrderType,
     PlaceOrder,
     Refused,
+    Repeated,
     Topic,
     TopicKind,
 )
@@ -379,3 +382,40 @@ def test_so_many_timeframes_of_an_instrument_are_made_and_no_more() -> None:
             venue.open(topic._replace(interval_s=999), sink)
 
     run_virtual(main)
+
+
+def test_a_command_is_carried_out_once_for_each_key():
+    venue = venue_of()
+    key = CommandKey("P1", "g")
+
+    async def main():
+        first = await venue.submit(order(BUY, 1, "300.00"), key)
+        again = await venue.submit(order(BUY, 1, "300.00"), key)
+        other = await venue.submit(order(BUY, 1, "300.00"), CommandKey("P2", "g"))
+        refused = await venue.submit(order(BUY, 0, "300.00"), CommandKey("P1", "h"))
+        return first, again, other, refused, await venue.submit(order(BUY, 0, "300.00"), CommandKey("P1", "h"))
+
+    first, again, other, refused, refused_again = asyncio.run(main())
+    assert again == Repeated(first)
+    assert isinstance(other, Done)
+    assert other != first
+    assert refused_again == Repeated(refused)
+
+
+def test_what_is_not_served_yet_is_refused_with_300():
+    (outcome,) = submit(venue_of(), CancelAllOrders(portfolio="D1", exchange=Exchange.MOEX))
+    assert outcome == Refused(300, "CancelAllOrders is not served by this version")
+
+
+def test_portfolios_are_not_served_yet():
+    venue = venue_of()
+    topic = Topic(TopicKind.ORDERS, "MOEX", "D1")
+
+    async def main():
+        for asked in (venue.portfolio_records(topic), venue.state(topic), venue.legacy_money("MOEX", "D1")):
+            with pytest.raises(UnknownTopicError):
+                await asked
+        assert await venue.groups("P1") == ()
+        assert await venue.group("P1", "1") is None
+
+    asyncio.run(main())
