@@ -5,6 +5,8 @@ from tapewire.exchange.command import Cancel, Command, Place, SetRules
 from tapewire.exchange.event import (
     CancelCause,
     CancelRejected,
+    Cleared,
+    DayTurned,
     Event,
     OrderAccepted,
     OrderCancelled,
@@ -24,7 +26,9 @@ __all__ = [
     "Cancel",
     "CancelCause",
     "CancelRejected",
+    "Cleared",
     "Command",
+    "DayTurned",
     "Event",
     "Exchange",
     "OrderAccepted",

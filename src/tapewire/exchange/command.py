@@ -22,6 +22,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     #: The worst acceptable price; None: a market order.
     price_ticks: int | None
     time_in_force: TimeInForce = TimeInForce.ONE_DAY
+    #: Whether the account agrees to owe money or securities for it.
+    allow_margin: bool = False
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, gc=False):

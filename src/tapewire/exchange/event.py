@@ -17,6 +17,7 @@ command                events
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
@@ -26,6 +27,8 @@ from tapewire.model import Side, TimeInForce, TradingCode
 __all__ = [
     "CancelCause",
     "CancelRejected",
+    "Cleared",
+    "DayTurned",
     "Event",
     "OrderAccepted",
     "OrderCancelled",
@@ -118,6 +121,27 @@ class RulesSet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     instrument: int
     price_band_ticks: tuple[int, int]
     is_open: bool
+    at_ns: int
+
+
+class Cleared(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The clearing in the middle of the day: derivatives settle what they have won and lost so far."""
+
+    #: Settlement prices of all instruments, in the exchange's order.
+    settlement_ticks: tuple[int, ...]
+    at_ns: int
+
+
+class DayTurned(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A trading day has ended, which settles it, and another begins."""
+
+    #: The day that begins: days since 1970-01-01, Moscow.
+    day: int
+    #: Settlement prices of the day that has ended, of all instruments, in the exchange's order.
+    settlement_ticks: tuple[int, ...]
+    #: Collateral to buy and to sell a contract from now on, in the same order, None for what has none;
+    #: empty: as before.
+    margins: tuple[tuple[Decimal, Decimal] | None, ...] = ()
     at_ns: int
 
 
