@@ -78,7 +78,9 @@ def instruments() -> tuple[Instrument, ...]:
 class Desk:
     """An exchange with accounts beside it and a participant who takes the other side. Prices last until told."""
 
-    def __init__(self, *accounts: AccountTerms, listed: tuple[Instrument, ...] | None = None, day: int = DAY) -> None:
+    def __init__(
+        self, *accounts: AccountTerms, listed: tuple[Instrument, ...] | None = None, day: int = DAY
+    ) -> None:
         self.listed = instruments() if listed is None else listed
         self.core = Exchange(self.listed)
         self.prices: list[int | None] = [listing.prev_close_ticks for listing in self.listed]

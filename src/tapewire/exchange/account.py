@@ -88,6 +88,7 @@ class Account:
                 between 0 and ``CASH_MAX``, a commission is finer than a millionth, or nobody states rates of
                 risk for clients of its type.
         """
+        cash = money_of(terms.cash, f"the cash of portfolio {terms.name}")
         if not 0 <= terms.cash <= CASH_MAX:
             raise ValueError(f"portfolio {terms.name} begins with {terms.cash}, not 0 to {CASH_MAX}")
         if terms.client_type not in (ClientType.LOW_RISK, ClientType.STANDARD_RISK, ClientType.HIGH_RISK):
@@ -96,7 +97,6 @@ class Account:
         self.segment = segment_of(terms.name)
         self.is_derivative = self.segment.value == "FORTS"
         self._rates = {kind: terms.commission.of(kind) for kind in InstrumentKind}
-        cash = money_of(terms.cash, f"the cash of portfolio {terms.name}")
         self.state = AccountState(
             name=terms.name, cash=cash, cash_at_start=cash, value_at_start=cash, power_at_start=cash
         )

@@ -31,10 +31,10 @@ class CommissionRates(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for rate in (self.shares, self.bonds, self.currencies):
-            if not 0 <= rate < 1:
+            if not (rate.is_finite() and 0 <= rate < 1):
                 raise ValueError(f"a commission of {rate} is not a part of a value")
-        if self.contract < 0:
-            raise ValueError(f"a commission of {self.contract} for a contract is below 0")
+        if not (self.contract.is_finite() and self.contract >= 0):
+            raise ValueError(f"a commission of {self.contract} for a contract is not 0 or more")
 
     def of(self, kind: InstrumentKind) -> int:
         """Return the rate of a kind of instrument, units of a rate.

@@ -31,7 +31,13 @@ def test_an_average_price_has_four_digits_more_than_a_price(cost, lots, price):
 
 @pytest.mark.parametrize(
     ("base", "rate", "roubles_owed"),
-    [("100", 500, "0.05"), ("100.01", 500, "0.06"), ("0.01", 500, "0.01"), ("0", 500, "0"), ("7", 1_500_000, "10.5")],
+    [
+        ("100", 500, "0.05"),
+        ("100.01", 500, "0.06"),
+        ("0.01", 500, "0.01"),
+        ("0", 500, "0"),
+        ("7", 1_500_000, "10.5"),
+    ],
 )
 def test_a_commission_is_rounded_up_to_the_kopeck(base, rate, roubles_owed):
     assert roubles(commission_of(money_of(Decimal(base), "it"), rate)) == Decimal(roubles_owed)

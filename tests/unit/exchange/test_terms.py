@@ -74,7 +74,8 @@ def test_no_rate_is_above_the_whole():
 
 
 @pytest.mark.parametrize(
-    ("symbol", "tomorrow"), [("CNYRUB_TOM", True), ("USD000UTSTOM", True), ("USDRUB_TOD", False), ("USD000000TOD", False)]
+    ("symbol", "tomorrow"),
+    [("CNYRUB_TOM", True), ("USD000UTSTOM", True), ("USDRUB_TOD", False), ("USD000000TOD", False)],
 )
 def test_a_currency_settles_by_its_code(symbol, tomorrow):
     assert terms(instrument(symbol, kind=InstrumentKind.CURRENCY)).settles_tomorrow is tomorrow
