@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 
@@ -79,13 +79,16 @@ class Desk:
     """An exchange with accounts beside it and a participant who takes the other side. Prices last until told."""
 
     def __init__(
-        self, *accounts: AccountTerms, listed: tuple[Instrument, ...] | None = None, day: int = DAY
+        self,
+        *accounts: AccountTerms,
+        listed: tuple[Instrument, ...] | None = None,
+        bonds: Mapping[str, BondTerms] | None = None,
+        day: int = DAY,
     ) -> None:
         self.listed = instruments() if listed is None else listed
         self.core = Exchange(self.listed)
         self.prices: list[int | None] = [listing.prev_close_ticks for listing in self.listed]
-        bonds = {listing.symbol: BOND_TERMS for listing in self.listed if listing.kind is InstrumentKind.BOND}
-        self.accounts = Accounts(self.listed, accounts, self, day=day, bonds=bonds)
+        self.accounts = Accounts(self.listed, accounts, self, day=day, bonds=bonds or {"BOND": BOND_TERMS})
         self.events: list[Event | Cleared | DayTurned] = []
         #: Called after each event with it.
         self.watch: Callable[[Event | Cleared | DayTurned], None] = lambda event: None

@@ -14,7 +14,7 @@ from tapewire.exchange.accounts import Accounts
 from tapewire.exchange.clearing import Marks
 from tapewire.exchange.holding import Holding
 from tapewire.exchange.margin import backing, free_money, variation_margin
-from tapewire.exchange.money import MONEY_UNITS, RATE_UNITS, price_of, rated, roubles
+from tapewire.exchange.money import MONEY_UNITS, RATE_UNITS, plain, price_of, rated, roubles
 from tapewire.exchange.terms import InstrumentTerms
 from tapewire.model import (
     ClientType,
@@ -237,7 +237,7 @@ class Evaluation:
         at_start = self._account.state.value_at_start
         if at_start <= 0:
             return Decimal(0)
-        return (Decimal(100 * self._profit) / at_start).quantize(_CENT, ROUND_HALF_EVEN)
+        return plain((Decimal(100 * self._profit) / at_start).quantize(_CENT, ROUND_HALF_EVEN))
 
     @property
     def _minimal_margin(self) -> Decimal:
@@ -265,7 +265,7 @@ class Evaluation:
             ),
             Decimal(0),
         )
-        return (forecast / MONEY_UNITS).quantize(_CENT, ROUND_HALF_EVEN)
+        return plain((forecast / MONEY_UNITS).quantize(_CENT, ROUND_HALF_EVEN))
 
     def _row(self, position: int, *, existing: bool) -> Position | None:
         holding = self._account.state.holdings.get(position)

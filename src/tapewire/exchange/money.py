@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
-__all__ = ["MONEY_UNITS", "RATE_UNITS", "money_of", "price_of", "rate_of", "rated", "roubles"]
+__all__ = ["MONEY_UNITS", "RATE_UNITS", "money_of", "plain", "price_of", "rate_of", "rated", "roubles"]
 
 #: Units of money in one rouble.
 MONEY_UNITS = 1_000_000
@@ -55,7 +55,14 @@ def price_of(cost: int, lots: int, tick_money: int, tick_size: Decimal) -> Decim
     assert isinstance(exponent, int)
     digits = Decimal(1).scaleb(min(exponent, 0) - _AVERAGE_DIGITS_MORE)
     price = (Decimal(cost) * tick_size / (lots * tick_money)).quantize(digits, ROUND_HALF_EVEN)
-    return _plain(price)
+    return plain(price)
+
+
+def plain(number: Decimal) -> Decimal:
+    """Return a number without zeros at the end and without an exponent above it."""
+    whole = number.to_integral_value()
+    # ``normalize`` would write 200 as 2E+2, which not every reader of JSON takes.
+    return whole if whole == number else number.normalize()
 
 
 def _whole(amount: Decimal, units: int, what: str) -> int:
@@ -69,10 +76,4 @@ def _whole(amount: Decimal, units: int, what: str) -> int:
 
 
 def _scaled(number: int, digits: int) -> Decimal:
-    return _plain(Decimal(number).scaleb(-digits))
-
-
-def _plain(number: Decimal) -> Decimal:
-    whole = number.to_integral_value()
-    # ``normalize`` would write 200 as 2E+2, which not every reader of JSON takes.
-    return whole if whole == number else number.normalize()
+    return plain(Decimal(number).scaleb(-digits))
