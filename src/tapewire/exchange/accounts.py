@@ -7,8 +7,9 @@ What refuses an order, in this sequence:
 ``INSTRUMENT_IN_BOARD_FORBIDDEN…`` 406 the portfolio belongs to another segment
 ``INVALID_COMPLEX_PRODUCT_CATEGORY``   the test for the instrument has not been passed
 410
-``LOW_RISK_MARGINAL_FORBIDDEN`` 413    a low-risk client without ``allow_margin``: any order on derivatives, and
-                                       one elsewhere that would be taken with it (so it comes last there)
+``LOW_RISK_MARGINAL_FORBIDDEN`` 413    a low-risk client without ``allow_margin``: any order on derivatives, any
+                                       conditional one, and an order elsewhere that would be taken with it (so it
+                                       comes last there)
 ``INSTRUMENT_CANT_BE_SHORT_SELLED``    more is sold than there is, and nobody may be short of it
 405
 ``NO_ORDER_PRICE_FOUND`` 411           it needs margin or collateral, and something has no price
@@ -139,13 +140,24 @@ class Accounts:
         finally:
             account.take(order, terms)
 
+    def conditional_refusal(self, place: Place) -> Refusal | None:
+        """Return why the account may not leave a conditional order for this one, or None; nothing changes.
+
+        It needs no money until it fires; then ``refusal`` is asked of the order that it places.
+        """
+        account = self._accounts.get(place.account)
+        if account is None:
+            return self.refusal(place, 0)
+        refusal = _access_refusal(account, self.instruments[place.instrument])
+        return _LOW_RISK if refusal is None and not _agrees(account, place) else refusal
+
     def weigh(self, account: Account, place: Place, limit_ticks: int) -> Refusal | None:
         """Return why a portfolio, or a copy of it, may not place the order, or None; nothing changes."""
         terms = self.instruments[place.instrument]
         refusal = _access_refusal(account, terms)
         if refusal is not None:
             return refusal
-        agrees = place.allow_margin or account.terms.client_type is not ClientType.LOW_RISK
+        agrees = _agrees(account, place)
         if account.is_derivative:
             return self._contract_refusal(account, terms, place, limit_ticks) if agrees else _LOW_RISK
         if account.covers(terms, place.side, place.lots, limit_ticks):
@@ -327,6 +339,10 @@ _LOW_RISK = Refusal(
 _NO_PRICE = Refusal(
     TradingCode.NO_ORDER_PRICE_FOUND, "the portfolio or the order cannot be valued: an instrument has no price"
 )
+
+
+def _agrees(account: Account, place: Place) -> bool:
+    return place.allow_margin or account.terms.client_type is not ClientType.LOW_RISK
 
 
 def _access_refusal(account: Account, terms: InstrumentTerms) -> Refusal | None:

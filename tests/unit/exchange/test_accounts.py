@@ -209,6 +209,22 @@ def test_a_replaced_order_counts_as_free_and_nothing_changes():
     assert desk.accounts.digest() == before
 
 
+@pytest.mark.parametrize(
+    ("client", "account", "listed", "allow", "refused"),
+    [
+        (LOW, "D1", SHARE, False, TradingCode.LOW_RISK_MARGINAL_FORBIDDEN),
+        (LOW, "D1", SHARE, True, None),
+        (ClientType.STANDARD_RISK, "D1", SHARE, False, None),
+        (LOW, "D1", FUTURE, True, TradingCode.INSTRUMENT_IN_BOARD_FORBIDDEN_FOR_CLIENT),
+        (LOW, "D2", SHARE, True, TradingCode.CLIENT_BLOCKED),
+        (LOW, "~maker-1", SHARE, False, None),
+    ],
+)
+def test_a_conditional_order_needs_no_money_but_its_owners_consent(client, account, listed, allow, refused):
+    order = Place(account=account, instrument=listed, side=BUY, lots=10**6, price_ticks=1000, allow_margin=allow)
+    assert code(Desk(opened("D1", 0, client_type=client)).accounts.conditional_refusal(order)) is refused
+
+
 # What events do.
 
 
