@@ -30,12 +30,13 @@ from hashlib import blake2b
 import msgspec
 
 from tapewire.exchange.account import Account, AccountState, AccountTerms, collateral_of
-from tapewire.exchange.clearing import PARTICIPANT_MARK, BondInterest, Marks
+from tapewire.exchange.clearing import BondInterest, Marks
 from tapewire.exchange.command import Place
 from tapewire.exchange.event import Cleared, DayTurned, Event, OrderAccepted, OrderCancelled, Traded
 from tapewire.exchange.holding import Holding
 from tapewire.exchange.margin import can_back, free_money, variation_margin
 from tapewire.exchange.money import roubles
+from tapewire.exchange.participant import is_participant
 from tapewire.exchange.refusal import Refusal
 from tapewire.exchange.terms import InstrumentTerms
 from tapewire.model import ClientType, Instrument, Side, TradingCode
@@ -116,21 +117,20 @@ class Accounts:
         """
         return self._accounts[name]
 
-    def refusal(self, place: Place, limit_ticks: int, *, replaces: int | None = None) -> Refusal | None:
+    def refusal(self, place: Place, limit_ticks: int) -> Refusal | None:
         """Return why the account may not place the order, or None; nothing changes.
 
         Args:
-            place: An order that the rules of its instrument allow.
+            place: An order that the rules of its instrument allow. What the working order ``replaces`` of the
+                same account blocks counts as free; a number that is not working is no order.
             limit_ticks: The worst price that it can trade at.
-            replaces: A working order of the same account that it takes the place of; what that one blocks
-                counts as free. None, and a number that is not working: no order.
         """
         account = self._accounts.get(place.account)
         if account is None:
-            if place.account.startswith(PARTICIPANT_MARK):
+            if is_participant(place.account):
                 return None
             return Refusal(TradingCode.CLIENT_BLOCKED, f"there is no portfolio {place.account}")
-        order = None if replaces is None else account.state.orders.get(replaces)
+        order = None if place.replaces is None else account.state.orders.get(place.replaces)
         if order is None:
             return self.weigh(account, place, limit_ticks)
         terms = self.instruments[order.instrument]
@@ -170,7 +170,7 @@ class Accounts:
             return _LOW_RISK
         return refusal
 
-    def apply(self, event: Event | Cleared | DayTurned) -> None:
+    def apply(self, event: Event) -> None:
         """Take note of what has happened: working orders block, trades settle, endings release.
 
         Events of accounts that are not here pass without a trace.
@@ -189,7 +189,9 @@ class Accounts:
             account = self._accounts.get(event.account)
             if account is not None:
                 terms = self.instruments[event.instrument]
-                account.accept(event.order_id, terms, event.side, event.lots, event.price_ticks)
+                # A market order waits only for an auction, and then at the worst price that it may get there.
+                ticks = event.limit_ticks if event.price_ticks is None else event.price_ticks
+                account.accept(event.order_id, terms, event.side, event.lots, ticks)
         elif kind is OrderCancelled:
             assert isinstance(event, OrderCancelled)
             account = self._accounts.get(event.account)

@@ -10,9 +10,12 @@ from tapewire.model import Side
 
 __all__ = ["OrderBook"]
 
+# On the hot path: reading a member from its class costs ten times a global in Python 3.11.
+_BUY = Side.BUY
+
 
 class OrderBook:
-    """Both sides of one instrument, in price-time priority. Never crossed between two commands.
+    """Both sides of one instrument, in price-time priority. Crossed between two commands only in an auction.
 
     Reading is for everyone; ``rest``, ``withdraw`` and ``match`` are for the exchange that owns the book.
     Prices are whole ticks, sizes whole lots.
@@ -45,7 +48,7 @@ class OrderBook:
         return self._side(side).best_lots()
 
     def total_lots(self, side: Side) -> int:
-        """Return the lots of all resting orders of a side."""
+        """Return the lots of all resting orders of a side that show."""
         return self._side(side).lots
 
     def orders(self, side: Side) -> Iterator[RestingOrder]:
@@ -54,11 +57,19 @@ class OrderBook:
 
     def would_trade(self, side: Side, limit_ticks: int) -> bool:
         """Return whether an order of ``side`` with this limit would meet a counterpart."""
-        return self._side(side.opposite).reaches(limit_ticks)
+        return self._facing(side).reaches(limit_ticks)
 
     def could_fill(self, side: Side, limit_ticks: int, lots: int) -> bool:
         """Return whether an order of ``side`` with this limit would be filled in full at once."""
-        return self._side(side.opposite).holds(limit_ticks, lots)
+        return self._facing(side).holds(limit_ticks, lots)
+
+    def reach(self, side: Side, limit_ticks: int, lots: int, account: str) -> tuple[int, bool]:
+        """Return how many lots an order of ``account`` trades before it meets its own, and whether it does."""
+        return self._facing(side).reach(limit_ticks, lots, account)
+
+    def depth(self, side: Side) -> list[tuple[int, int]]:
+        """Return all levels of a side as (ticks, lots), best first, with what icebergs hide."""
+        return self._side(side).depth()
 
     def rest(self, order: RestingOrder) -> None:
         """Let an order wait behind all others of its price."""
@@ -72,9 +83,12 @@ class OrderBook:
 
     def match(self, side: Side, limit_ticks: int, lots: int) -> list[Fill]:
         """Take up to ``lots`` from the side opposite to ``side``; see ``BookSide.take``."""
-        fills = self._side(side.opposite).take(limit_ticks, lots)
+        fills = self._facing(side).take(limit_ticks, lots)
         self.version += len(fills)
         return fills
 
     def _side(self, side: Side) -> BookSide:
-        return self._bids if side is Side.BUY else self._asks
+        return self._bids if side is _BUY else self._asks
+
+    def _facing(self, side: Side) -> BookSide:
+        return self._asks if side is _BUY else self._bids

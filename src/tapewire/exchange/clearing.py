@@ -1,4 +1,4 @@
-"""What matching asks of accounts, and what accounts ask of the market."""
+"""The seam between matching and accounts: who may place an order, what has happened, what things are worth."""
 
 from __future__ import annotations
 
@@ -7,28 +7,48 @@ from decimal import Decimal
 from typing import Protocol
 
 from tapewire.exchange.command import Place
-from tapewire.exchange.event import Cleared, DayTurned, Event
+from tapewire.exchange.event import Event
 from tapewire.exchange.refusal import Refusal
 
-__all__ = ["PARTICIPANT_MARK", "BondInterest", "Clearing", "Marks"]
-
-#: Names of the market's own participants begin with it: they are neither cleared nor refused for money.
-PARTICIPANT_MARK = "~"
+__all__ = ["BondInterest", "Clearing", "Marks", "NoClearing"]
 
 
 class Clearing(Protocol):
-    """Money and securities behind the orders: asked before one is accepted, told what has happened."""
+    """Accounts, positions and risk, as matching sees them."""
 
     def refusal(self, place: Place, limit_ticks: int) -> Refusal | None:
-        """Return why the account may not place the order, or None; nothing changes.
+        """Whether the account may place the order; ``limit_ticks`` is the worst price it can trade at.
 
-        Args:
-            place: An order that the rules of its instrument allow.
-            limit_ticks: The worst price that it can trade at.
+        Changes nothing. Never asked for participants. An order with ``place.replaces`` takes the place of that
+        working order of the same account: what the old one blocks is free for the new one.
         """
 
-    def apply(self, event: Event | Cleared | DayTurned) -> None:
-        """Take note of what has happened: working orders block, trades settle, endings release."""
+    def conditional_refusal(self, place: Place) -> Refusal | None:
+        """Whether the account may leave a conditional order for this one, which needs no money until it fires.
+
+        Changes nothing. When it fires, ``refusal`` is asked of the order that it places.
+        """
+
+    def apply(self, event: Event) -> None:
+        """Take note of what has happened: working orders block, trades settle, endings release.
+
+        Told every event that changed something, in order, before the next order is checked.
+        """
+
+
+class NoClearing:
+    """The clearing of an exchange without accounts: everybody may do everything."""
+
+    def refusal(self, place: Place, limit_ticks: int) -> Refusal | None:
+        """Refuse nothing."""
+        return None
+
+    def conditional_refusal(self, place: Place) -> Refusal | None:
+        """Refuse nothing."""
+        return None
+
+    def apply(self, event: Event) -> None:
+        """Keep nothing."""
 
 
 class Marks(Protocol):

@@ -36,6 +36,9 @@ __all__ = ["Desk"]
 #: More digits than any order id has; a longer text is not worth turning into a number.
 _ORDER_NUMBER_DIGITS_MAX = 19
 
+#: Events that may change what rests in the book of their instrument.
+_CHANGES_BOOK = (OrderAccepted, OrderCancelled, Traded)
+
 
 class Desk:
     """Translates commands into the exchange's units, applies them, and lets listings and streams know.
@@ -87,7 +90,7 @@ class Desk:
                 )
         if isinstance(translated, Refused):
             return translated
-        first = self._apply(translated)
+        first = self._apply(translated)[0]
         if isinstance(first, OrderRejected | CancelRejected):
             return Refused(int(first.code), first.reason)
         assert isinstance(first, OrderAccepted | OrderCancelled), "an order is accepted before it trades"
@@ -97,16 +100,24 @@ class Desk:
         """Let other rules hold for an instrument; orders outside the new limits are cancelled."""
         self._apply(exchange.SetRules(instrument=position, price_band_ticks=band_ticks, is_open=is_open))
 
+    def end_day(self, day: int) -> None:
+        """Let the trading day end: orders that are good for a day lapse, and ``day`` begins."""
+        settlement_ticks = tuple(listing.last_ticks for listing in self._listings)
+        self._apply(exchange.EndOfDay(day=day, settlement_ticks=settlement_ticks))
+
     def now_ns(self) -> int:
         """Return the event time of now: the wall clock, which may be set back, but never going back."""
         self._last_ns = max(self._clock.wall_ns(), self._last_ns)
         return self._last_ns
 
     def pass_time(self, now_s: int) -> None:
-        """Finish the bars whose time has passed; the streams hold what is to be told."""
+        """Finish the bars and end or fire the orders whose time has come; the streams hold what is to be told."""
         if now_s == self._passed_s:
             return
         self._passed_s = now_s
+        due_at_ns = self._core.due_at_ns
+        if due_at_ns is not None and due_at_ns <= self.now_ns():
+            self._apply(exchange.PassTime())
         for position, listing in enumerate(self._listings):
             self._tell_finished(position, listing.charts.expire(now_s))
 
@@ -122,28 +133,31 @@ class Desk:
                 interval_s=final.interval_s,
             )
 
-    def _apply(self, command: exchange.Command) -> exchange.Event:
+    def _apply(self, command: exchange.Command) -> list[exchange.Event]:
         at_ns = self.now_ns()
         events = self._core.apply(command, at_ns=at_ns)
-        first = events[0]
-        if isinstance(first, OrderRejected | CancelRejected):
-            return first
-        listing = self._listings[first.instrument]
+        touched: dict[int, None] = {}  # a dict, for its order
         for event in events:
             if isinstance(event, Traded):
-                printed = listing.note_trade(event)
-                self._keeper.trade(first.instrument, printed)
-                self._streams.happened(
-                    first.instrument, listing.tape_position, partial(listing.trade, printed, existing=False)
-                )
-                self._tell_finished(first.instrument, listing.charts.trade(printed))
-                for interval_s in listing.charts.intervals:
-                    self._streams.state_changed(first.instrument, TopicKind.BAR, interval_s)
-                for interval_s in listing.clusters.trade(printed):
-                    self._streams.state_changed(first.instrument, TopicKind.CLUSTER, interval_s)
-        if listing.note_change(at_ns):
-            self._streams.changed(first.instrument)
-        return first
+                self._print(event)
+            if isinstance(event, _CHANGES_BOOK):
+                touched[event.instrument] = None
+        for position in touched:
+            if self._listings[position].note_change(at_ns):
+                self._streams.changed(position)
+        return events
+
+    def _print(self, trade: Traded) -> None:
+        position = trade.instrument
+        listing = self._listings[position]
+        printed = listing.note_trade(trade)
+        self._keeper.trade(position, printed)
+        self._streams.happened(position, listing.tape_position, partial(listing.trade, printed, existing=False))
+        self._tell_finished(position, listing.charts.trade(printed))
+        for interval_s in listing.charts.intervals:
+            self._streams.state_changed(position, TopicKind.BAR, interval_s)
+        for interval_s in listing.clusters.trade(printed):
+            self._streams.state_changed(position, TopicKind.CLUSTER, interval_s)
 
     def _place(self, command: PlaceOrder) -> exchange.Place | Refused:
         position = self._directory.position(command.exchange, command.symbol, command.board)
@@ -173,6 +187,7 @@ class Desk:
             lots=command.quantity_lots,
             price_ticks=price_ticks,
             time_in_force=command.time_in_force,
+            comment=command.comment,
         )
 
 

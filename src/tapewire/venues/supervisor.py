@@ -70,6 +70,7 @@ class Supervisor:
 
     def _turn_day(self, now_s: int) -> None:
         self._day = trading_day(now_s)
+        self._desk.end_day(self._day)
         for position, listing in enumerate(self._listings):
             if listing.turn_day(now_s * 1_000_000_000):
                 self._streams.changed(position)

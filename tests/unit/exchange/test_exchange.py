@@ -58,7 +58,7 @@ def test_numbers_fit_the_wire():
 def test_numbers_can_start_elsewhere():
     exchange = Exchange([instrument()], first_order_id=7, first_trade_id=9)
 
-    accepted, *_ = exchange.apply(place(SELL, 1, 1000), at_ns=0)
+    accepted, *_ = exchange.apply(place(SELL, 1, 1000, account="S"), at_ns=0)
     (trade,) = trades(exchange.apply(place(BUY, 1, 1000), at_ns=0))
 
     assert (accepted.order_id, trade.sell_order_id, trade.buy_order_id, trade.trade_id) == (7, 7, 8, 9)
@@ -78,7 +78,7 @@ def test_a_trade_happens_at_the_resting_price_and_names_both_sides(exchange):
 def test_a_limit_order_eats_levels_up_to_its_price_and_its_rest_waits(exchange):
     apply(exchange, place(BUY, 2, 1000), place(BUY, 2, 999), place(BUY, 2, 998))
 
-    filled = trades(apply(exchange, place(SELL, 5, 999)))
+    filled = trades(apply(exchange, place(SELL, 5, 999, account="S")))
 
     assert [(trade.price_ticks, trade.lots) for trade in filled] == [(1000, 2), (999, 2)]
     assert [trade.trade_id for trade in filled] == [FIRST_TRADE_ID, FIRST_TRADE_ID + 1]
@@ -100,7 +100,7 @@ def test_a_limit_order_eats_levels_up_to_its_price_and_its_rest_waits(exchange):
     ],
 )
 def test_what_may_not_rest_is_cancelled_with_its_cause(exchange, time_in_force, price, traded, cause):
-    apply(exchange, place(SELL, 4, 1001))
+    apply(exchange, place(SELL, 4, 1001, account="S"))
 
     events = apply(exchange, place(BUY, 6, price, time_in_force=time_in_force))
 
@@ -118,7 +118,7 @@ def test_what_may_not_rest_is_cancelled_with_its_cause(exchange, time_in_force, 
 
 @pytest.mark.parametrize("price", [None, 1001, 1050])
 def test_fill_or_kill_trades_all_when_the_book_holds_enough(exchange, price):
-    apply(exchange, place(SELL, 4, 1001), place(SELL, 4, 1001))
+    apply(exchange, place(SELL, 4, 1001, account="S"), place(SELL, 4, 1001, account="S"))
 
     events = apply(exchange, place(BUY, 6, price, time_in_force=FOK))
 
@@ -141,7 +141,7 @@ def test_a_market_order_in_an_empty_book_is_accepted_and_cancelled(exchange):
 
 
 def test_a_market_order_reaches_the_edge_of_the_band(exchange):
-    apply(exchange, place(SELL, 1, 1100), place(BUY, 1, 900, account="B"))
+    apply(exchange, place(SELL, 1, 1100, account="B"), place(BUY, 1, 900, account="B"))
 
     assert trades(apply(exchange, place(BUY, 1, None)))[0].price_ticks == 1100
     assert trades(apply(exchange, place(SELL, 1, None)))[0].price_ticks == 900
@@ -149,7 +149,7 @@ def test_a_market_order_reaches_the_edge_of_the_band(exchange):
 
 def test_a_cancel_reports_what_was_left(exchange):
     (accepted,) = apply(exchange, place(SELL, 5, 1001))
-    apply(exchange, place(BUY, 2, 1001))
+    apply(exchange, place(BUY, 2, 1001, account="B"))
 
     assert apply(exchange, Cancel(account="A", order_id=accepted.order_id)) == [
         OrderCancelled(
@@ -197,10 +197,6 @@ def test_foreign_filled_and_unknown_orders_are_refused_in_the_same_words(exchang
             place(BUY, 1, 1000, time_in_force=TimeInForce.GOOD_TILL_CANCELLED),
             TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED,
         ),
-        (
-            place(BUY, 1, None, time_in_force=TimeInForce.AT_THE_CLOSE),
-            TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED,
-        ),
         (place(BUY, 1, 1000, time_in_force=TimeInForce("forever")), TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED),
     ],
 )
@@ -226,7 +222,7 @@ def test_a_price_below_one_tick_is_refused_even_inside_the_band(price):
 
 
 def test_a_full_exchange_takes_no_more_orders(monkeypatch):
-    monkeypatch.setattr(exchange_module.exchange, "RESTING_ORDERS_MAX", 2)
+    monkeypatch.setattr(exchange_module.entry, "RESTING_ORDERS_MAX", 2)
     exchange = Exchange([instrument()])
     first, _ = apply(exchange, place(BUY, 1, 999), place(BUY, 1, 998))
 

@@ -45,7 +45,7 @@ def stage():
 
 def order(side=BUY, lots=1, price="10.00", **changes):
     asked = {
-        "portfolio": "D1",
+        "portfolio": "D1" if side is BUY else "D2",
         "exchange": "MOEX",
         "symbol": "TEST",
         "board": "TQBR",

@@ -21,11 +21,9 @@ class Stage:
         terms = BOND_TERMS.get(listed.symbol)
         self.listing = Listing(listed, self.core.book(0), terms, epoch="e", at_ns=START_NS)
 
-    def place(self, *args, account="A", at_ns=LATER_NS):
-        prints = [
-            self.listing.note_trade(trade)
-            for trade in trades(self.core.apply(place(*args, account=account), at_ns=at_ns))
-        ]
+    def place(self, side, *args, account=None, at_ns=LATER_NS):
+        command = place(side, *args, account=account or side.value)
+        prints = [self.listing.note_trade(trade) for trade in trades(self.core.apply(command, at_ns=at_ns))]
         self.listing.note_change(at_ns)
         return prints
 
