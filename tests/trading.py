@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 from tapewire import exchange
 from tapewire.model import (
@@ -55,6 +56,7 @@ def place(
     account: str = "A",
     time_in_force: TimeInForce = TimeInForce.ONE_DAY,
     instrument: int = 0,
+    **more: Any,
 ) -> exchange.Place:
     return exchange.Place(
         account=account,
@@ -63,6 +65,7 @@ def place(
         lots=lots,
         price_ticks=price_ticks,
         time_in_force=time_in_force,
+        **more,
     )
 
 
