@@ -27,7 +27,8 @@ _INSTRUMENTS: dict[str, dict[str, object]] = {
 
 _TERMS = re.compile(
     r"(?P<side>buy|sell) (?P<lots>\d+) at (?P<price>[\d.]+|market)"
-    r"(?: (?P<tif>[a-z]+orcancel|fillorkill|attheclose|goodtillcancelled))?(?: iceberg (?P<visible>\d+)(?:±(?P<variance>\d+)%)?)?(?: until (?P<until>\d+) s)?"
+    r"(?: (?P<tif>[a-z]+orcancel|fillorkill|attheclose|goodtillcancelled))?"
+    r"(?: iceberg (?P<visible>\d+)(?:±(?P<variance>\d+)%)?)?(?: until (?P<until>\d+) s)?"
 )
 _STOP = re.compile(
     r"stop (?P<side>buy|sell) (?P<lots>\d+) (?P<condition>more|less|moreorequal|lessorequal) (?P<trigger>[\d.]+)"

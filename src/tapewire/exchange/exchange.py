@@ -49,6 +49,7 @@ from tapewire.exchange.event import CancelCause, CancelRejected, Cleared, DayTur
 from tapewire.exchange.groups import Groups, OrderGroup
 from tapewire.exchange.matching import Matching
 from tapewire.exchange.participant import PARTICIPANT_MARK
+from tapewire.exchange.refusal import Refusal
 from tapewire.exchange.register import OrderRow, Register
 from tapewire.exchange.replace import replacement
 from tapewire.exchange.state import ExchangeState, digest, restore_trading, trading_state
@@ -254,7 +255,7 @@ class Exchange:
                 if self._clears or (len(events) > 1 and (self._working or self._waiting)):
                     self._follow(events, at_ns)
                 return events
-            refusal = self._entry.clearing_refusal(command)
+            refusal = _pretence(command) or self._entry.clearing_refusal(command)
             if refusal is not None:
                 return [rejected(command, refusal, at_ns)]
             events = self._entry.enter(command, at_ns)
@@ -376,3 +377,10 @@ class Exchange:
     def _status(self, ref: OrderRef) -> OrderStatus | None:
         row = (self.conditionals if ref.is_conditional else self.orders).get(ref.order_id)
         return row.status if row is not None and row.account == ref.account else None
+
+
+def _pretence(place: Place) -> Refusal | None:
+    # Only the exchange itself may tell the clearing that another order's collateral is free.
+    if place.replaces is None:
+        return None
+    return Refusal(TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED, "an order is replaced by the command Replace")

@@ -6,16 +6,22 @@ from tapewire.exchange import (
     FIRST_TRADE_ID,
     LOTS_MAX,
     Cancel,
+    CancelAll,
     CancelCause,
     CancelRejected,
+    DayTurned,
+    EndOfDay,
     Exchange,
     OrderAccepted,
     OrderCancelled,
     OrderRejected,
+    OrderScope,
+    Replace,
     RulesSet,
     SetRules,
 )
-from tapewire.model import Side, TimeInForce, TradingCode
+from tapewire.model import Exchange as Where
+from tapewire.model import InstrumentKind, Side, TimeInForce, TradingCode
 from trading import BUY, SELL, instrument, place, trades
 
 IOC = TimeInForce.IMMEDIATE_OR_CANCEL
@@ -271,3 +277,78 @@ def test_a_closed_instrument_takes_cancellations_only(exchange):
     assert isinstance(apply(exchange, Cancel(account="A", order_id=accepted.order_id))[0], OrderCancelled)
     apply(exchange, SetRules(instrument=0, price_band_ticks=(900, 1100), is_open=True))
     assert isinstance(apply(exchange, place(SELL, 3, 1000))[0], OrderAccepted)
+
+
+def test_all_orders_of_an_account_are_cancelled_on_one_exchange_or_all():
+    exchange = Exchange([instrument(), instrument("SPB", exchange=Where.SPBX)], first_order_id=1)
+    apply(exchange, place(BUY, 1, 999), place(BUY, 1, 999, instrument=1), place(BUY, 1, 998, account="B"))
+
+    events = apply(exchange, CancelAll(account="A", exchange=Where.SPBX))
+    assert [(event.order_id, event.instrument) for event in events] == [(2, 1)]
+    assert isinstance(apply(exchange, CancelAll(account="A", scope=OrderScope.CONDITIONAL))[0], CancelRejected)
+    assert [event.order_id for event in apply(exchange, CancelAll(account="A"))] == [1]
+    assert apply(exchange, CancelAll(account="A"))[0].order_id is None
+
+
+def test_the_end_of_a_day_settles_at_the_last_prices_or_those_that_it_is_told(exchange):
+    apply(exchange, place(BUY, 1, 1003, account="B"), place(SELL, 1, 1003), place(BUY, 1, 999, account="~maker"))
+
+    assert apply(exchange, EndOfDay(day=3)) == [DayTurned(day=3, settlement_ticks=(1003, 1000), at_ns=5)]
+    assert apply(exchange, EndOfDay(day=4, settlement_ticks=(7, 8)))[0].settlement_ticks == (7, 8)
+    # Participants' orders stay.
+    assert exchange.book(0).levels(BUY, 9) == [(999, 1)]
+
+
+def test_an_iceberg_on_derivatives_keeps_its_visible_part_when_it_is_replaced():
+    exchange = Exchange([instrument(kind=InstrumentKind.FUTURE)], first_order_id=1)
+    apply(exchange, place(SELL, 50, 1000, visible_lots=10, visible_variance_percent=20))
+
+    apply(exchange, Replace(account="A", order_id=1, instrument=0, side=SELL, lots=40, price_ticks=1001))
+    row = exchange.orders.get(2)
+    assert (row.visible_lots, row.visible_variance_percent, row.replaces) == (10, 20, 1)
+    assert exchange.orders.get(1).replaced_by == 2
+
+    # Too small to hide anything: all of it shows.
+    apply(exchange, Replace(account="A", order_id=2, instrument=0, side=SELL, lots=10, price_ticks=1001))
+    assert exchange.orders.get(3).visible_lots is None
+
+
+def test_an_iceberg_of_a_share_is_replaced_as_asked(exchange):
+    (accepted,) = apply(exchange, place(SELL, 50, 1000, visible_lots=10))
+
+    replace = {"account": "A", "instrument": 0, "side": SELL, "price_ticks": 1001}
+    *_, second = apply(exchange, Replace(order_id=accepted.order_id, lots=40, visible_lots=5, **replace))
+    assert exchange.book(0).levels(SELL, 9) == [(1001, 5)]
+    apply(exchange, Replace(order_id=second.order_id, lots=40, **replace))
+    assert exchange.book(0).levels(SELL, 9) == [(1001, 40)]
+
+
+def test_a_command_to_place_cannot_pretend_to_replace(exchange):
+    (accepted,) = apply(exchange, place(SELL, 5, 1000))
+    digest = exchange.state_digest()
+
+    (refused,) = apply(exchange, place(SELL, 5, 1000, replaces=accepted.order_id))
+
+    assert isinstance(refused, OrderRejected)
+    assert exchange.state_digest() == digest
+
+
+def test_participants_trade_among_themselves_and_have_no_ends_of_their_own(exchange):
+    apply(exchange, place(SELL, 5, 1000, account="~one"))
+
+    assert trades(apply(exchange, place(BUY, 5, 1000, account="~one")))
+    (refused,) = apply(exchange, place(SELL, 5, 1000, account="~one", expires_at_ns=99))
+    assert isinstance(refused, OrderRejected)
+
+
+def test_a_state_of_other_instruments_is_not_taken(exchange):
+    with pytest.raises(ValueError, match="2 instruments, the list 1"):
+        Exchange.restored([instrument()], exchange.snapshot())
+
+
+def test_trade_numbers_of_an_earlier_exchange_are_skipped(exchange):
+    exchange.skip_trade_ids(FIRST_TRADE_ID + 10)
+    exchange.skip_trade_ids(3)
+    apply(exchange, place(SELL, 1, 1000))
+
+    assert trades(apply(exchange, place(BUY, 1, 1000, account="B")))[0].trade_id == FIRST_TRADE_ID + 10

@@ -2,10 +2,12 @@ from decimal import Decimal
 
 import pytest
 
-from tapewire.exchange import Exchange
+from tapewire.exchange import Exchange, PlaceConditional
 from tapewire.model import (
     CancelOrder,
+    Condition,
     Done,
+    OrderStatus,
     OrderType,
     PlaceOrder,
     Refused,
@@ -19,7 +21,7 @@ from tapewire.venues.keeper import Keeper
 from tapewire.venues.listing import Listing
 from tapewire.venues.memory_archive import MemoryArchive
 from tapewire.venues.streams import Streams
-from trading import BUY, SELL, FakeClock, RecordingSink, instrument, topic
+from trading import BUY, SELL, FakeClock, RecordingSink, instrument, place, topic
 
 
 class Stage:
@@ -164,3 +166,34 @@ def test_event_time_never_goes_back(stage):
 
     (printed,) = stage.listings[0].tape.last(1)
     assert printed.at_ns == FakeClock().now_ns
+
+
+def test_the_end_of_a_day_ends_orders_for_the_day_and_tells_the_books(stage):
+    sink = RecordingSink()
+    stage.streams.open(topic(TopicKind.BOOK), 0, sink)
+    stage.desk.submit(order())
+    stage.streams.flush()
+
+    stage.desk.end_day(20_000)
+    stage.streams.flush()
+
+    assert stage.core.book(0).best_bid is None
+    assert len(sink.changes) == 1
+    assert stage.core.orders.session == 1
+
+
+def test_time_reaches_the_exchange_when_something_is_due(stage):
+    stop = PlaceConditional(
+        order=place(BUY, 1, None),
+        condition=Condition.MORE,
+        trigger_ticks=1,
+        expires_at_ns=stage.clock.now_ns + 10**9,
+    )
+    (kept,) = stage.core.apply(stop, at_ns=stage.clock.now_ns)
+    stage.desk.pass_time(stage.clock.now_ns // 10**9)
+    assert stage.core.conditionals.get(kept.order_id).status is OrderStatus.WORKING
+
+    stage.clock.now_ns += 10**9
+    stage.desk.pass_time(stage.clock.now_ns // 10**9)
+
+    assert stage.core.conditionals.get(kept.order_id).status is OrderStatus.CANCELED
