@@ -251,6 +251,9 @@ def test_an_exchange_restored_at_any_point_goes_on_as_if_nothing_had_been(comman
     data = msgspec.msgpack.encode(one.snapshot())
     other = Exchange.restored(LISTED, msgspec.msgpack.decode(data, type=ExchangeState))
     assert other.state_digest() == before == one.state_digest()
+    for account in "AB":
+        assert list(other.orders.of(account)) == list(one.orders.of(account))
+        assert list(other.conditionals.of(account)) == list(one.conditionals.of(account))
 
     at_ns = sum(seconds for _, seconds in commands[:cut]) * SECOND
     for command, seconds in commands[cut:]:

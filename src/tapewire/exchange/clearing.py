@@ -32,7 +32,8 @@ class Clearing(Protocol):
     def apply(self, event: Event) -> None:
         """Take note of what has happened: working orders block, trades settle, endings release.
 
-        Told every event that changed something, in order, before the next order is checked.
+        Told every event that changed something, in order, before the next order is checked. Refusals that it is
+        told of have changed nothing.
         """
 
 

@@ -122,7 +122,7 @@ class Exchange:
         ).follow
         # What the hot path asks each time, at hand.
         self._refusal, self._accept = self._entry.exchange_refusal, matching.accept
-        self._clears = not isinstance(clearing, NoClearing)
+        self._tell = None if isinstance(clearing, NoClearing) else clearing.apply
         self._working = self.orders.working
         self._waiting = self._conditionals.register.working
         self._rare: dict[type, Callable[[Any, int], list[Event]]] = {
@@ -252,8 +252,11 @@ class Exchange:
                 return [rejected(command, refusal, at_ns)]
             if command.account[:1] == PARTICIPANT_MARK:
                 events = self._accept(command, at_ns)
-                if self._clears or (len(events) > 1 and (self._working or self._waiting)):
+                if len(events) > 1 and (self._working or self._waiting):
                     self._follow(events, at_ns)
+                elif self._tell is not None:
+                    for event in events:
+                        self._tell(event)
                 return events
             refusal = _pretence(command) or self._entry.clearing_refusal(command)
             if refusal is not None:
@@ -261,7 +264,9 @@ class Exchange:
             events = self._entry.enter(command, at_ns)
         elif type(command) is Cancel:
             events = self._cancel(command, at_ns)
-            if not self._clears and command.account[:1] == PARTICIPANT_MARK:
+            if command.account[:1] == PARTICIPANT_MARK:
+                if self._tell is not None:
+                    self._tell(events[0])
                 return events
         else:
             events = self._rare[type(command)](command, at_ns)

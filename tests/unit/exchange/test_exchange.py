@@ -5,6 +5,7 @@ from tapewire.exchange import (
     FIRST_ORDER_ID,
     FIRST_TRADE_ID,
     LOTS_MAX,
+    Auction,
     Cancel,
     CancelAll,
     CancelCause,
@@ -352,3 +353,17 @@ def test_trade_numbers_of_an_earlier_exchange_are_skipped(exchange):
     apply(exchange, place(SELL, 1, 1000))
 
     assert trades(apply(exchange, place(BUY, 1, 1000, account="B")))[0].trade_id == FIRST_TRADE_ID + 10
+
+
+def test_an_order_for_the_close_that_would_meet_its_own_leaves_when_the_auction_begins():
+    exchange = Exchange([instrument(exchange=Where.SPBX)], first_order_id=1)
+    close = {"time_in_force": TimeInForce.AT_THE_CLOSE}
+    apply(exchange, place(BUY, 2, None, **close), place(BUY, 3, None, account="~maker", **close))
+    apply(exchange, place(SELL, 4, 1000), place(SELL, 1, 1001, account="~maker"))
+
+    auction = SetRules(instrument=0, price_band_ticks=(900, 1100), is_open=True, auction=Auction.CLOSING)
+    _, *cancelled = apply(exchange, auction)
+
+    assert [(event.order_id, event.cause) for event in cancelled] == [(1, CancelCause.SELF_TRADE)]
+    _, *events = apply(exchange, SetRules(instrument=0, price_band_ticks=(900, 1100), is_open=False))
+    assert [(trade.buyer, trade.seller, trade.lots) for trade in trades(events)] == [("~maker", "A", 3)]
