@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from tapewire import exchange as core
-from tapewire.model import Condition, Exchange, Instrument, InstrumentKind, Side, TimeInForce
+from tapewire.model import Condition, Exchange, GroupPolicy, Instrument, InstrumentKind, Side, TimeInForce
 from trading import instrument
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "execution.md"
@@ -101,7 +101,7 @@ class Stage:
                 core.OrderRef(who, int(name.split("#")[1]), name.startswith("stop"))
                 for name in found[2].split(", ")
             )
-            return core.MakeGroup(owner=who, orders=orders, policy=core.GroupPolicy(found[1]))
+            return core.MakeGroup(owner=who, orders=orders, policy=GroupPolicy(found[1]))
         if found := re.fullmatch(r"replace #(\d+) by (.+)", does):
             place = self._place(who, found[2])
             return core.Replace(

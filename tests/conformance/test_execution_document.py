@@ -8,7 +8,7 @@ import pytest
 
 from conformance.execution_scenarios import DOCUMENT, Scenario, Stage, scenarios
 from tapewire import exchange
-from tapewire.model import TimeInForce, TradingCode
+from tapewire.model import GroupPolicy, TimeInForce, TradingCode
 
 TEXT = DOCUMENT.read_text()
 SCENARIOS = list(scenarios())
@@ -27,7 +27,7 @@ def test_no_example_is_overlooked() -> None:
 
 
 def test_every_time_in_force_and_policy_is_told_of() -> None:
-    for word in (*TimeInForce, *exchange.GroupPolicy):
+    for word in (*TimeInForce, *GroupPolicy):
         assert f"| `{word}` |" in TEXT
 
 

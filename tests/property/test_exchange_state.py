@@ -22,13 +22,11 @@ from tapewire.exchange import (
     ExchangeState,
     GroupEnded,
     GroupMade,
-    GroupPolicy,
     MakeGroup,
     OrderAccepted,
     OrderCancelled,
     OrderRef,
     OrderRejected,
-    OrderScope,
     PassTime,
     Place,
     PlaceConditional,
@@ -39,7 +37,7 @@ from tapewire.exchange import (
     Traded,
     is_participant,
 )
-from tapewire.model import Condition, InstrumentKind, Side, TimeInForce, TradingCode
+from tapewire.model import Condition, GroupPolicy, InstrumentKind, OrderScope, Side, TimeInForce, TradingCode
 from tapewire.model import Exchange as Where
 from trading import instrument
 
@@ -196,6 +194,9 @@ class LotsAllowed:
         )
         if at_work + place.lots > self.most:
             return Refusal(TradingCode.NOT_ENOUGH_CASH, "too many lots")
+        return None
+
+    def conditional_refusal(self, place):
         return None
 
     def apply(self, event):

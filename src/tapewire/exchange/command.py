@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from tapewire.model import Condition, Exchange, Side, TimeInForce
+from tapewire.model import Condition, Exchange, GroupPolicy, OrderScope, Side, TimeInForce
 
 __all__ = [
     "Auction",
@@ -22,10 +22,8 @@ __all__ = [
     "Clear",
     "Command",
     "EndOfDay",
-    "GroupPolicy",
     "MakeGroup",
     "OrderRef",
-    "OrderScope",
     "PassTime",
     "Place",
     "PlaceConditional",
@@ -40,25 +38,6 @@ class Auction(StrEnum):
 
     OPENING = "opening"
     CLOSING = "closing"
-
-
-class OrderScope(StrEnum):
-    """Which orders are meant."""
-
-    DIRECT = "direct"
-    CONDITIONAL = "conditional"
-    BOTH = "both"
-
-
-class GroupPolicy(StrEnum):
-    """What the end of one order does to the others of its group."""
-
-    #: One is filled or cancelled: the others are cancelled.
-    ON_EXECUTE_OR_CANCEL = "OnExecuteOrCancel"
-    #: One is filled: the others are cancelled. A cancelled one leaves the others as they are.
-    IGNORE_CANCEL = "IgnoreCancel"
-    #: The first is filled: the inactive conditional ones begin to watch the market.
-    TRIGGER_BRACKET_ORDERS = "TriggerBracketOrders"
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -39,8 +39,8 @@ from enum import StrEnum
 
 import msgspec
 
-from tapewire.exchange.command import Auction, GroupPolicy, OrderRef
-from tapewire.model import Condition, Side, TimeInForce, TradingCode
+from tapewire.exchange.command import Auction, OrderRef
+from tapewire.model import Condition, GroupPolicy, GroupStatus, Side, TimeInForce, TradingCode
 
 __all__ = [
     "CancelCause",
@@ -56,7 +56,6 @@ __all__ = [
     "GroupEnded",
     "GroupMade",
     "GroupRejected",
-    "GroupStatus",
     "OrderAccepted",
     "OrderCancelled",
     "OrderRejected",
@@ -90,14 +89,6 @@ class CancelCause(StrEnum):
     GROUP = "group"
     #: Conditional orders: it fired, but its direct order was refused.
     NOT_PLACED = "not placed"
-
-
-class GroupStatus(StrEnum):
-    """Where a group stands."""
-
-    ACTIVE = "Active"
-    FILLED = "Filled"
-    CANCELED = "Canceled"
 
 
 class OrderAccepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -34,7 +34,6 @@ from tapewire.exchange.command import (
     EndOfDay,
     MakeGroup,
     OrderRef,
-    OrderScope,
     PassTime,
     Place,
     PlaceConditional,
@@ -53,7 +52,7 @@ from tapewire.exchange.refusal import Refusal
 from tapewire.exchange.register import OrderRow, Register
 from tapewire.exchange.replace import replacement
 from tapewire.exchange.state import ExchangeState, digest, restore_trading, trading_state
-from tapewire.model import Instrument, OrderStatus, TimeInForce, TradingCode
+from tapewire.model import Instrument, OrderScope, OrderStatus, TimeInForce, TradingCode
 
 __all__ = ["FIRST_CONDITIONAL_ID", "FIRST_ORDER_ID", "FIRST_TRADE_ID", "Exchange"]
 

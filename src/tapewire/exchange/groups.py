@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from tapewire.exchange.command import CancelGroup, ChangeGroup, GroupPolicy, MakeGroup, OrderRef
-from tapewire.exchange.event import Event, GroupChanged, GroupEnded, GroupMade, GroupRejected, GroupStatus
-from tapewire.model import OrderStatus, TradingCode
+from tapewire.exchange.command import CancelGroup, ChangeGroup, MakeGroup, OrderRef
+from tapewire.exchange.event import Event, GroupChanged, GroupEnded, GroupMade, GroupRejected
+from tapewire.model import GroupPolicy, GroupStatus, OrderStatus, TradingCode
 
 __all__ = ["GROUPS_ACTIVE_MAX", "GROUPS_ENDED_MAX", "GROUP_ORDERS_MAX", "Groups", "OrderGroup"]
 

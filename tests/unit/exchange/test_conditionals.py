@@ -169,6 +169,9 @@ def test_time_is_due_when_the_next_order_fires_or_lapses(exchange):
 
 
 class Poor:
+    def conditional_refusal(self, place):
+        return None
+
     def refusal(self, place, limit_ticks):
         return (
             Refusal(TradingCode.NOT_ENOUGH_CASH, f"no money for {limit_ticks}") if place.account == "A" else None

@@ -16,13 +16,12 @@ from tapewire.exchange import (
     OrderAccepted,
     OrderCancelled,
     OrderRejected,
-    OrderScope,
     Replace,
     RulesSet,
     SetRules,
 )
 from tapewire.model import Exchange as Where
-from tapewire.model import InstrumentKind, Side, TimeInForce, TradingCode
+from tapewire.model import InstrumentKind, OrderScope, Side, TimeInForce, TradingCode
 from trading import BUY, SELL, instrument, place, trades
 
 IOC = TimeInForce.IMMEDIATE_OR_CANCEL

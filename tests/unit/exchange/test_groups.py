@@ -9,14 +9,13 @@ from tapewire.exchange import (
     Exchange,
     GroupChanged,
     GroupEnded,
-    GroupPolicy,
     GroupRejected,
-    GroupStatus,
     MakeGroup,
     OrderCancelled,
     OrderRef,
     groups,
 )
+from tapewire.model import GroupPolicy, GroupStatus
 from trading import BUY, SELL, instrument, place
 
 EITHER = GroupPolicy.ON_EXECUTE_OR_CANCEL
