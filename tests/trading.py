@@ -69,6 +69,11 @@ def place(
     )
 
 
+def rich(*names: str) -> tuple[exchange.AccountTerms, ...]:
+    """Portfolios that nothing is too dear for."""
+    return tuple(exchange.AccountTerms(name=name, cash=Decimal(10_000_000_000)) for name in names)
+
+
 def trades(events: Sequence[exchange.Event]) -> list[exchange.Traded]:
     return [event for event in events if isinstance(event, exchange.Traded)]
 

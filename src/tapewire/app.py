@@ -20,6 +20,7 @@ from tapewire.adapters.http_server import ANSWER_GRACE_S, HttpServer, ListenErro
 from tapewire.adapters.log_format import LogFormat, masked, write_logs
 from tapewire.adapters.running_systems import RunningSystem, announced
 from tapewire.adapters.sqlite_archive import SqliteArchive
+from tapewire.exchange import AccountTerms
 from tapewire.faults import FaultInjector, FaultPlan, Faults
 from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.http import Throttle
@@ -32,6 +33,7 @@ from tapewire.market.trading_hours import AROUND_THE_CLOCK, SessionName, Trading
 from tapewire.ports import ArchiveError
 from tapewire.protocol.limits import HTTP_REQUESTS_PER_SECOND_MAX
 from tapewire.protocol.tokens import Secret
+from tapewire.venues.demo_accounts import DEMO_ACCOUNTS
 from tapewire.venues.embedded import EmbeddedVenue
 
 __all__ = [
@@ -52,7 +54,6 @@ _ADMIN_TOKEN_VARIABLE = "TAPEWIRE_ADMIN_TOKEN"  # noqa: S105  (a name, not a sec
 ADMIN_TOKEN_CHARACTERS_MIN = 16
 #: A healthy reader takes what waits in milliseconds; whoever has not by then has stopped reading.
 DRAIN_S = 5.0
-_PORTFOLIOS = ("D70001", "G70001", "7500T01")
 
 
 class StartError(Exception):
@@ -79,6 +80,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     #: market, times ``speed``.
     events_per_second: int | None = None
     speed: float = 1.0
+    #: Portfolios of the demo user, opened anew at each start.
+    accounts: tuple[AccountTerms, ...] = DEMO_ACCOUNTS
     #: Trade in the sessions of the exchange only, instead of around the clock.
     exchange_hours: bool = False
     #: Count every message toward the cut at 5,000 instead of conflating states.
@@ -105,7 +108,7 @@ class System:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.portfolios = _PORTFOLIOS
+        self.portfolios = tuple(account.name for account in settings.accounts)
         #: Counts the faults that have struck; None without faults.
         self.fault_plan: FaultPlan | None = None
         self._cleanup = AsyncExitStack()
@@ -189,7 +192,9 @@ class System:
         self._url = f"http://{shown}:{port}"
 
         hours = TradingHours(SessionName) if settings.exchange_hours else AROUND_THE_CLOCK
-        venue = self._venue = EmbeddedVenue(market, clock=clock, archive=self._archive(), hours=hours)
+        venue = self._venue = EmbeddedVenue(
+            market, clock=clock, accounts=settings.accounts, archive=self._archive(), hours=hours
+        )
         await venue.start()
         self._cleanup.push_async_callback(venue.stop)
         users = [_demo_user(identity.refresh_token, self.portfolios)]

@@ -51,6 +51,7 @@ from tapewire.exchange.event import (
     Traded,
 )
 from tapewire.exchange.exchange import FIRST_CONDITIONAL_ID, FIRST_ORDER_ID, FIRST_TRADE_ID, Exchange
+from tapewire.exchange.fills import FILLS_MAX, FillRow, Fills
 from tapewire.exchange.groups import GROUP_ORDERS_MAX, GROUPS_ACTIVE_MAX, GROUPS_ENDED_MAX, OrderGroup
 from tapewire.exchange.holding import Holding
 from tapewire.exchange.iceberg import ICEBERG_PARTS_MAX, ICEBERG_VARIANCE_PERCENT_MAX
@@ -66,6 +67,7 @@ __all__ = [
     "CASH_MAX",
     "CONDITIONAL_ORDERS_MAX",
     "ENDED_ORDERS_MAX",
+    "FILLS_MAX",
     "FIRST_CONDITIONAL_ID",
     "FIRST_ORDER_ID",
     "FIRST_TRADE_ID",
@@ -111,6 +113,8 @@ __all__ = [
     "Event",
     "Exchange",
     "ExchangeState",
+    "FillRow",
+    "Fills",
     "GroupChanged",
     "GroupEnded",
     "GroupMade",

@@ -40,13 +40,14 @@ class WorkingOrder(msgspec.Struct, gc=False):
     instrument: int
     is_buy: bool
     lots: int
-    #: None: a market order, which never waits and therefore blocks nothing.
+    #: None: a market order that does not wait and therefore blocks nothing.
     price_ticks: int | None
     #: What its commission is reckoned of so far, and what it has paid.
     traded: int = 0
     charged: int = 0
     #: What the rest would pay or bring at the limit, commission included.
     money: int = 0
+    comment: str | None = None
 
 
 class AccountState(msgspec.Struct):
@@ -129,10 +130,16 @@ class Account:
         return copy
 
     def accept(
-        self, order_id: int, terms: InstrumentTerms, side: Side, lots: int, price_ticks: int | None
+        self,
+        order_id: int,
+        terms: InstrumentTerms,
+        side: Side,
+        lots: int,
+        price_ticks: int | None,
+        comment: str | None = None,
     ) -> None:
         """Block what a new order may need."""
-        order = WorkingOrder(terms.position, side is Side.BUY, lots, price_ticks)
+        order = WorkingOrder(terms.position, side is Side.BUY, lots, price_ticks, comment=comment)
         self.state.orders[order_id] = order
         self.take(order, terms)
 

@@ -33,6 +33,7 @@ from tapewire.exchange.account import Account, AccountState, AccountTerms, colla
 from tapewire.exchange.clearing import BondInterest, Marks
 from tapewire.exchange.command import Place
 from tapewire.exchange.event import Cleared, DayTurned, Event, OrderAccepted, OrderCancelled, Traded
+from tapewire.exchange.fills import FillRow, Fills
 from tapewire.exchange.holding import Holding
 from tapewire.exchange.margin import can_back, free_money, variation_margin
 from tapewire.exchange.money import roubles
@@ -56,6 +57,8 @@ class AccountsState(msgspec.Struct, frozen=True, kw_only=True):
     commissions: int
     coupons: int
     accounts: tuple[AccountState, ...]
+    #: Oldest first.
+    fills: tuple[FillRow, ...] = ()
 
 
 class Accounts:
@@ -98,6 +101,8 @@ class Accounts:
         #: All commissions since ever, which the house has, and all coupons, which issuers have paid.
         self.commissions = 0
         self.coupons = 0
+        #: What the portfolios have traded.
+        self.fills = Fills()
         self._accounts: dict[str, Account] = {}
         for terms in accounts:
             if terms.name in self._accounts:
@@ -179,11 +184,10 @@ class Accounts:
         if kind is Traded:
             assert isinstance(event, Traded)
             buyer, seller = self._accounts.get(event.buyer), self._accounts.get(event.seller)
-            terms = self.instruments[event.instrument]
             if buyer is not None:
-                self.commissions += buyer.fill(event.buy_order_id, terms, event.lots, event.price_ticks)
+                self._fill(buyer, event.buy_order_id, Side.BUY, event)
             if seller is not None:
-                self.commissions += seller.fill(event.sell_order_id, terms, event.lots, event.price_ticks)
+                self._fill(seller, event.sell_order_id, Side.SELL, event)
         elif kind is OrderAccepted:
             assert isinstance(event, OrderAccepted)
             account = self._accounts.get(event.account)
@@ -191,7 +195,7 @@ class Accounts:
                 terms = self.instruments[event.instrument]
                 # A market order waits only for an auction, and then at the worst price that it may get there.
                 ticks = event.limit_ticks if event.price_ticks is None else event.price_ticks
-                account.accept(event.order_id, terms, event.side, event.lots, ticks)
+                account.accept(event.order_id, terms, event.side, event.lots, ticks, event.comment)
         elif kind is OrderCancelled:
             assert isinstance(event, OrderCancelled)
             account = self._accounts.get(event.account)
@@ -218,6 +222,7 @@ class Accounts:
             commissions=self.commissions,
             coupons=self.coupons,
             accounts=_copied(live),
+            fills=tuple(self.fills.all()),
         )
 
     def restore(self, state: AccountsState) -> None:
@@ -237,6 +242,7 @@ class Accounts:
             terms.settlement_ticks = ticks
             terms.margin_buy, terms.margin_sell = margins
             terms.begin_day(state.day)
+        self.fills = Fills(state.fills)
         for account in _copied(state.accounts):
             self._accounts[account.name].state = account
 
@@ -303,6 +309,28 @@ class Accounts:
         return Refusal(
             TradingCode.INSUFFICIENT_CLIENT_FUNDS,
             f"the order needs {roubles(needed)} as collateral and commission, {roubles(free)} is free",
+        )
+
+    def _fill(self, account: Account, order_id: int, side: Side, trade: Traded) -> None:
+        terms = self.instruments[trade.instrument]
+        comment = account.state.orders[order_id].comment
+        commission = account.fill(order_id, terms, trade.lots, trade.price_ticks)
+        self.commissions += commission
+        self.fills.add(
+            FillRow(
+                trade_id=trade.trade_id,
+                order_id=order_id,
+                account=account.terms.name,
+                instrument=trade.instrument,
+                side=side,
+                lots=trade.lots,
+                price_ticks=trade.price_ticks,
+                interest=trade.lots * terms.accrued,
+                commission=commission,
+                comment=comment,
+                day=self.day,
+                at_ns=trade.at_ns,
+            )
         )
 
     def _turn_day(self, turn: DayTurned) -> None:

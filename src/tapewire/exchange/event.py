@@ -109,6 +109,7 @@ class OrderAccepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     replaces: int | None = None
     #: The conditional order that placed it; None: its account did.
     conditional_id: int | None = None
+    comment: str | None = None
 
 
 class OrderRejected(msgspec.Struct, frozen=True, kw_only=True, gc=False):

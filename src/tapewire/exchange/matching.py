@@ -77,6 +77,7 @@ class Matching:
                 limit_ticks=limit_ticks if price_ticks is None else None,
                 replaces=place.replaces,
                 conditional_id=conditional_id,
+                comment=place.comment,
             )
         ]
         remaining_lots = place.lots

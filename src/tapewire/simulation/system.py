@@ -23,6 +23,7 @@ from tapewire.simulation.http import SimulatedHttp
 from tapewire.simulation.link import LinkConditions
 from tapewire.simulation.loop import VirtualClock
 from tapewire.simulation.network import Network
+from tapewire.venues.demo_accounts import DEMO_ACCOUNTS
 from tapewire.venues.embedded import EmbeddedVenue
 
 __all__ = ["SimulatedSystem"]
@@ -60,13 +61,15 @@ class SimulatedSystem:
         self.network = Network(seed=seed, conditions=conditions)
         self.http = SimulatedHttp()
         self.venue = EmbeddedVenue(
-            Market(catalogue(symbols), seed=seed, events_per_second=events_per_second), clock=self.clock
+            Market(catalogue(symbols), seed=seed, events_per_second=events_per_second),
+            clock=self.clock,
+            accounts=DEMO_ACCOUNTS,
         )
         user = User(
             login="P070001",
             client_id="123456",
             agreement="70001",
-            portfolios=("D70001", "G70001", "7500T01"),
+            portfolios=tuple(account.name for account in DEMO_ACCOUNTS),
             refresh_token_hashes=(hash_refresh_token(REFRESH_TOKEN),),
         )
         # Signatures differ from run to run (the algorithm draws at random); nothing that a client sees does.

@@ -3,36 +3,22 @@
 ::
 
     users' commands ─┐                       ┌─ listings: book, tape, figures ──── current, recent_trades
-                     ├─ desk ──── exchange ──┤
-    participants ────┘  (one order)          ├─ streams: who has to be told ────── changed, happened
-                                             └─ keeper ── archive ─┐
+    supervisor ──────┼─ desk ──── exchange ──┼─ portfolios: orders, fills, money ─ portfolio_records, state
+    participants ────┘  (one     (clearing:  ├─ streams: who has to be told ────── changed, happened
+                         order)   accounts)  └─ keeper ── archive ─┐
                                                  seeded past ──────┴─ history ──── bars, trades
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from tapewire.exchange import FIRST_ORDER_ID, Exchange
-from tapewire.market import (
-    AROUND_THE_CLOCK,
-    BOND_TERMS,
-    PARTICIPANT_MARK,
-    Market,
-    Past,
-    TradingHours,
-    pace_of,
-)
+from tapewire.exchange import FIRST_ORDER_ID, Accounts, AccountTerms, Exchange
+from tapewire.market import AROUND_THE_CLOCK, BOND_TERMS, Market, Past, TradingHours, pace_of
 from tapewire.model import (
-    DAY_S,
-    MOSCOW_OFFSET_S,
-    Bar,
-    CancelOrder,
     Command,
     CommandKey,
-    Done,
     Fill,
     Instrument,
     InstrumentKind,
@@ -40,14 +26,11 @@ from tapewire.model import (
     OrderEstimate,
     OrderGroup,
     Outcome,
-    PlaceOrder,
     Refused,
     Repeated,
     Topic,
     TopicKind,
-    Trade,
     TradingCode,
-    is_interval,
     trading_day,
 )
 from tapewire.ports import (
@@ -64,19 +47,23 @@ from tapewire.ports import (
     TradesFilter,
     TradesFound,
     TradesPage,
-    UnknownTopicError,
 )
 from tapewire.venues.desk import Desk
 from tapewire.venues.directory import Directory
+from tapewire.venues.guid_memory import GuidMemory
 from tapewire.venues.history import History
 from tapewire.venues.keeper import Keeper
 from tapewire.venues.listing import Listing
+from tapewire.venues.market_query import TIMED_KINDS, MarketQuery
+from tapewire.venues.marks import LastPrices
 from tapewire.venues.memory_archive import MemoryArchive
 from tapewire.venues.past_bars import PastBars, id_at
+from tapewire.venues.portfolios import Portfolios
 from tapewire.venues.revival import remember
-from tapewire.venues.streams import SERVED_KINDS, Streams
+from tapewire.venues.streams import Streams
 from tapewire.venues.supervisor import Supervisor
-from tapewire.venues.tape import Print
+from tapewire.venues.translation import named_participant
+from tapewire.venues.venue_clock import VenueClock
 
 __all__ = ["STEPS_AT_ONCE_MAX", "EmbeddedVenue"]
 
@@ -87,19 +74,11 @@ STEPS_AT_ONCE_MAX = 20
 #: Wake-ups come at the edge of a step; the part of a step by which rounding may make them look early.
 _EARLY_PART = 1e-3
 
-#: Trades or bars turned into records before other tasks get their turn.
-_RECORDS_AT_ONCE = 500
-
 #: A crash loses at most so much of the market's past.
 _KEEP_EVERY_S = 1.0
 
 #: Windows of usual trading that make up the open interest of the past: four hours of them.
 _OPEN_INTEREST_WINDOWS = 48
-
-#: Keys of commands that are remembered; the oldest go first.
-_COMMANDS_REMEMBERED_MAX = 100_000
-
-_TIMED_KINDS = frozenset({TopicKind.BAR, TopicKind.CLUSTER})
 
 
 class EmbeddedVenue:
@@ -115,6 +94,7 @@ class EmbeddedVenue:
         market: Market,
         *,
         clock: Clock,
+        accounts: Iterable[AccountTerms] = (),
         archive: Archive | None = None,
         hours: TradingHours = AROUND_THE_CLOCK,
     ) -> None:
@@ -123,26 +103,35 @@ class EmbeddedVenue:
         Args:
             market: Participants and instruments; the venue takes it over.
             clock: Stamps what happens.
+            accounts: The portfolios that may trade, opened with their starting cash; each name once.
             archive: What outlives the venue; ``start`` must be awaited before anything else. None: nothing
                 does, and ``start`` may be left out.
             hours: When instruments are traded; outside of them orders are refused with code 306, cancellations
                 are not, and what rests stays.
 
         Raises:
-            ValueError: Two instruments have the same exchange, symbol and board.
+            ValueError: Two instruments have the same exchange, symbol and board, or an account cannot be
+                opened.
         """
-        at_ns = clock.wall_ns()
+        self._clock = VenueClock(clock)
+        at_ns = self._clock.now_ns()
         # Of one width, so that later epochs are larger texts.
         epoch = f"{at_ns:016x}"
         self._market = market
         self._directory = Directory(market.instruments)
         # Without a journal a restart forgets the numbers it has given. Starting from the time keeps them
         # growing all the same, as long as there are fewer than 100,000 orders or 10,000 trades a second.
+        marks = LastPrices()
+        books = Accounts(
+            market.instruments, accounts, marks, day=trading_day(at_ns // 1_000_000_000), bonds=BOND_TERMS
+        )
         self._core = Exchange(
             market.instruments,
+            clearing=books,
             first_order_id=FIRST_ORDER_ID + at_ns // 10_000,
             first_trade_id=id_at(at_ns),
         )
+        marks.follow(self._core, books)
         self._listings = tuple(
             Listing(
                 instrument, self._core.book(position), BOND_TERMS.get(instrument.symbol), epoch=epoch, at_ns=at_ns
@@ -152,11 +141,23 @@ class EmbeddedVenue:
         self._streams = Streams()
         self._archive = MemoryArchive() if archive is None else archive
         self._keeper = Keeper(self._listings, self._archive)
-        self._desk = Desk(self._core, self._directory, self._listings, self._streams, self._keeper, clock=clock)
+        self._portfolios = Portfolios(
+            self._core, books, marks, self._directory, self._streams, epoch=epoch, now_ns=self._clock.now_ns
+        )
+        self._desk = Desk(
+            self._core,
+            self._directory,
+            self._listings,
+            self._streams,
+            self._keeper,
+            self._portfolios,
+            clock=self._clock,
+        )
+        self._query = MarketQuery(self._directory, self._listings, (), now_ns=self._clock.now_ns)
+        self._guids = GuidMemory()
         self._hours = hours
         self._supervisor = Supervisor(self._desk, self._listings, self._streams, market, hours)
         self._flushing: asyncio.Task[None] | None = None
-        self._outcomes: OrderedDict[CommandKey, Done | Refused] = OrderedDict()
         past = self._look_back(at_ns // 1_000_000_000)
         for listing, bars in zip(self._listings, past, strict=True):
             today = bars.today()
@@ -173,7 +174,7 @@ class EmbeddedVenue:
         Raises:
             ArchiveError: The archive cannot be read.
         """
-        now_ns = self._desk.now_ns()
+        now_ns = self._clock.now_ns()
         now_s = now_ns // 1_000_000_000
         began_at_s = await self._archive.began_at_s(now_s)
         # The past reaches up to now, later than the moment of the first numbers.
@@ -204,7 +205,7 @@ class EmbeddedVenue:
             PastBars(past, position, open_interest=_open_interest_at_start(instrument))
             for position, instrument in enumerate(self._market.instruments)
         ]
-        self._histories = [
+        self._query.histories = [
             History(listing, view, self._archive, self._keeper)
             for listing, view in zip(self._listings, views, strict=True)
         ]
@@ -262,10 +263,11 @@ class EmbeddedVenue:
         Raises:
             ExceptionGroup: A sink has failed; all others were told.
         """
-        now_s = self._now_s()
+        now_s = self._clock.now_s()
         self._desk.pass_time(now_s)
         self._supervisor.watch(now_s)
         events = self._market.step(self._desk)
+        self._portfolios.mark(self._clock.now_ns())
         self._streams.flush()
         return events
 
@@ -282,26 +284,18 @@ class EmbeddedVenue:
         Raises:
             ExceptionGroup: A sink has failed; the command is applied, all other sinks were told.
         """
-        first = self._outcomes.get(key) if key is not None else None
+        first = None if key is None else self._guids.first(key)
         if first is not None:
             return Repeated(first)
-        outcome = self._carry_out(command)
+        participant = named_participant(command)
+        if participant is not None:
+            code = TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED
+            return Refused(int(code), f"portfolio {participant} is the market's own")
+        outcome = self._desk.submit(command)
         if key is not None:
-            self._outcomes[key] = outcome
-            if len(self._outcomes) > _COMMANDS_REMEMBERED_MAX:
-                self._outcomes.popitem(last=False)
+            self._guids.keep(key, outcome)
         self._streams.flush()
         return outcome
-
-    def _carry_out(self, command: Command) -> Done | Refused:
-        # All others are refused anyway.
-        portfolio = command.portfolio if isinstance(command, PlaceOrder | CancelOrder) else ""
-        if portfolio.startswith(PARTICIPANT_MARK):
-            return Refused(
-                int(TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED),
-                f"portfolio {portfolio} is the market's own",
-            )
-        return self._desk.submit(command)
 
     # --- FeedSource -------------------------------------------------------------------------------------
 
@@ -316,18 +310,21 @@ class EmbeddedVenue:
             TooManyStreamsError: As many intervals of the instrument as are made are open.
             UnknownTopicError: There is no such instrument, or the venue has no streams of that kind.
         """
-        position = self._position(topic)
+        if topic.kind.of_portfolio:
+            self._streams.open(topic, self._portfolios.number(topic), sink)
+            return
+        position = self._query.position(topic)
         # Nobody wants most of the thousands of possible intervals: what is opened is made, nothing else.
         if topic.kind is TopicKind.BAR:
-            self._listings[position].charts.open(topic.interval_s, self._now_s())
+            self._listings[position].charts.open(topic.interval_s, self._clock.now_s())
         elif topic.kind is TopicKind.CLUSTER:
-            self._listings[position].clusters.open(topic.interval_s, self._now_s())
+            self._listings[position].clusters.open(topic.interval_s, self._clock.now_s())
         self._streams.open(topic, position, sink)
 
     def close(self, topic: Topic, sink: FeedSink) -> None:
         """Stop telling ``sink`` about ``topic``; a topic that it has not opened changes nothing."""
         self._streams.close(topic, sink)
-        if topic.kind not in _TIMED_KINDS:
+        if topic.kind not in TIMED_KINDS:
             return
         position = self._directory.position(topic.exchange, topic.subject, topic.board)
         if position is None or self._streams.is_open(position, topic.kind, topic.interval_s):
@@ -339,196 +336,74 @@ class EmbeddedVenue:
         """Return the state as it stands, open or not; None only for a bar before the first trade ever.
 
         Raises:
-            UnknownTopicError: There is no such instrument, or the kind has no state.
+            UnknownTopicError: There is no such instrument or portfolio, or the kind has no state.
         """
-        snapshot = self._state(topic)
+        snapshot = self._portfolios.state(topic) if topic.kind.of_portfolio else self._query.state(topic)
         self._streams.pulled(topic)
         return snapshot
 
     # --- Query ------------------------------------------------------------------------------------------
+    # What is asked and answered: ``MarketQuery`` and ``Portfolios``.
 
     def instruments(self) -> Sequence[Instrument]:
         """Return all instruments, most active first."""
-        return self._directory.instruments
+        return self._query.instruments()
 
     def instrument(self, exchange: str, symbol: str, board: str = "") -> Instrument | None:
         """Return an instrument; an empty ``board`` means the primary one. None: there is none."""
-        position = self._directory.position(exchange, symbol, board)
-        return None if position is None else self._directory.instruments[position]
+        return self._query.instrument(exchange, symbol, board)
 
     async def recent_trades(self, topic: Topic, limit: int) -> TradesPage:
-        """Return the last ``limit`` trades of an instrument, oldest first, and the position they reach.
-
-        Before the venue's own trades come those of the seeded past. The page is that of the moment of the
-        call, though other tasks get their turn while a long one is made.
-
-        Raises:
-            ArchiveError: Older trades cannot be read.
-            UnknownTopicError: There is no such instrument, or the topic is not one of trades.
-            ValueError: ``limit`` is negative.
-        """
-        if limit < 0:
-            raise ValueError(f"limit is {limit}, not 0 or more")
-        listing = self._listings[self._position(topic)]
-        if topic.kind is not TopicKind.TRADES:
-            raise UnknownTopicError(f"{topic.kind} is not the kind of the trade tape")
-        position = listing.tape_position
-        prints = await self._history(topic).last_trades(limit)
-        return TradesPage(position, await self._trade_records(listing, prints))
+        """Return the last ``limit`` trades of an instrument, oldest first, and the position they reach."""
+        return await self._query.recent_trades(topic, limit)
 
     async def bars(self, topic: Topic, since_s: int, until_s: int, limit: int) -> BarsPage:
-        """Return the bars that open from ``since_s`` to ``until_s``, oldest first, the newest ``limit``.
-
-        Raises:
-            UnknownTopicError: There is no such instrument, not a bar topic, or no such interval.
-            ValueError: ``limit`` is negative.
-        """
-        if limit < 0:
-            raise ValueError(f"limit is {limit}, not 0 or more")
-        listing = self._listings[self._position(topic)]
-        if topic.kind is not TopicKind.BAR:
-            raise UnknownTopicError(f"{topic.kind} is not the kind of bars")
-        position = listing.tape_position
-        bars = await self._history(topic).bars(topic.interval_s, since_s, until_s, limit)
-        records: list[Bar] = []
-        for start in range(0, len(bars), _RECORDS_AT_ONCE):
-            if start:
-                await asyncio.sleep(0)
-            records.extend(listing.bar_record(bar) for bar in bars[start : start + _RECORDS_AT_ONCE])
-        return BarsPage(position, records)
+        """Return the bars that open from ``since_s`` to ``until_s``, oldest first, the newest ``limit``."""
+        return await self._query.bars(topic, since_s, until_s, limit)
 
     async def bar_neighbours(self, topic: Topic, since_s: int, until_s: int) -> BarNeighbours:
-        """Return the openings of the last bar before and of the first bar behind a range of openings.
-
-        Raises:
-            ArchiveError: Older bars cannot be read.
-            UnknownTopicError: There is no such instrument, not a bar topic, or no such interval.
-        """
-        before = await self.bars(topic, 0, since_s - 1, 1)
-        now_s = self._now_s()
-        behind_s = await self._history(topic).first_opening_s(topic.interval_s, until_s + 1, now_s + DAY_S)
-        return BarNeighbours(before.bars[0].time_s if before.bars else None, behind_s)
+        """Return the openings of the last bar before and of the first bar behind a range of openings."""
+        return await self._query.bar_neighbours(topic, since_s, until_s)
 
     async def instrument_state(self, topic: Topic) -> Snapshot:
-        """Return the full ``InstrumentUpdate`` of an instrument topic and the position it reaches up to.
-
-        Raises:
-            UnknownTopicError: There is no such instrument, or not an instrument topic.
-        """
-        listing = self._listings[self._position(topic)]
-        if topic.kind is not TopicKind.INSTRUMENT:
-            raise UnknownTopicError(f"{topic.kind} is not the kind of instrument rules")
-        return listing.state()
-
-    async def state(self, topic: Topic) -> Snapshot | None:
-        """Return the state of a topic of a state kind; unlike ``current`` it takes no notice of who asks.
-
-        Raises:
-            UnknownTopicError: There is no such instrument, or the kind has no state.
-        """
-        return self._state(topic)
-
-    async def portfolio_records(self, topic: Topic) -> RecordsPage:
-        """Portfolios are not served yet.
-
-        Raises:
-            UnknownTopicError: Always.
-        """
-        raise _no_portfolios()
-
-    async def past_fills(self, exchange: str, portfolio: str, wanted: FillsFilter) -> Sequence[Fill]:
-        """Portfolios are not served yet.
-
-        Raises:
-            UnknownTopicError: Always.
-        """
-        raise _no_portfolios()
-
-    async def legacy_money(self, exchange: str, portfolio: str) -> LegacyMoney:
-        """Portfolios are not served yet.
-
-        Raises:
-            UnknownTopicError: Always.
-        """
-        raise _no_portfolios()
-
-    async def estimate(self, order: EstimateOrder) -> OrderEstimate | Refused:
-        """Portfolios are not served yet.
-
-        Raises:
-            UnknownTopicError: Always.
-        """
-        raise _no_portfolios()
-
-    async def groups(self, login: str) -> Sequence[OrderGroup]:
-        """Return nothing: groups are refused."""
-        return ()
-
-    async def group(self, login: str, group_id: str) -> OrderGroup | None:
-        """Return None: groups are refused."""
-        return None
+        """Return the full ``InstrumentUpdate`` of an instrument topic and the position it reaches up to."""
+        return await self._query.instrument_state(topic)
 
     async def trades(self, topic: Topic, wanted: TradesFilter) -> TradesFound:
-        """Return the kept trades of an instrument that match, and the last ones of the seeded past.
-
-        Raises:
-            ArchiveError: Older trades cannot be read.
-            UnknownTopicError: There is no such instrument, or the topic is not one of trades.
-            ValueError: ``limit`` or ``offset`` is negative.
-        """
-        listing = self._listings[self._position(topic)]
-        if topic.kind is not TopicKind.TRADES:
-            raise UnknownTopicError(f"{topic.kind} is not the kind of the trade tape")
-        total, prints = await self._history(topic).find_trades(wanted)
-        return TradesFound(total, await self._trade_records(listing, prints))
+        """Return the kept trades of an instrument that match, and the last ones of the seeded past."""
+        return await self._query.trades(topic, wanted)
 
     def session_start_s(self) -> int:
         """Return when the current trading day began: midnight in Moscow, Unix s UTC."""
-        return trading_day(self._now_s()) * DAY_S - MOSCOW_OFFSET_S
+        return self._query.session_start_s()
 
-    def _history(self, topic: Topic) -> History:
-        return self._histories[self._position(topic)]
+    async def state(self, topic: Topic) -> Snapshot | None:
+        """Return the state of this moment; unlike ``current`` it takes no notice of who asks."""
+        return self._portfolios.state_now(topic) if topic.kind.of_portfolio else self._query.state(topic)
 
-    async def _trade_records(self, listing: Listing, prints: Sequence[Print]) -> list[Trade]:
-        trades: list[Trade] = []
-        for start in range(0, len(prints), _RECORDS_AT_ONCE):
-            if start:
-                await asyncio.sleep(0)
-            chunk = prints[start : start + _RECORDS_AT_ONCE]
-            trades.extend(listing.trade(printed, existing=True) for printed in chunk)
-        return trades
+    async def portfolio_records(self, topic: Topic) -> RecordsPage:
+        """Return what a portfolio's stream of events begins with."""
+        return await self._portfolios.records(topic)
 
-    def _now_s(self) -> int:
-        return self._desk.now_ns() // 1_000_000_000
+    async def past_fills(self, exchange: str, portfolio: str, wanted: FillsFilter) -> Sequence[Fill]:
+        """Return fills of the sessions before the running one, of this start of the venue."""
+        return self._portfolios.past_fills(exchange, portfolio, wanted)
 
-    def _state(self, topic: Topic) -> Snapshot | None:
-        listing = self._listings[self._position(topic)]
-        match topic.kind:
-            case TopicKind.BOOK:
-                return listing.book()
-            case TopicKind.QUOTE:
-                return listing.quote()
-            case TopicKind.BAR:
-                return listing.bar(topic.interval_s)
-            case TopicKind.CLUSTER:
-                return listing.cluster(topic.interval_s, self._now_s())
-        raise UnknownTopicError(f"{topic.kind} is a stream of events and has no state")
+    async def legacy_money(self, exchange: str, portfolio: str) -> LegacyMoney:
+        """Return a portfolio's money as the old call tells it."""
+        return self._portfolios.legacy_money(exchange, portfolio)
 
-    def _position(self, topic: Topic) -> int:
-        if topic.kind not in SERVED_KINDS:
-            raise UnknownTopicError(f"this venue has no streams of kind {topic.kind}")
-        position = self._directory.position(topic.exchange, topic.subject, topic.board)
-        timed = topic.kind in _TIMED_KINDS
-        if position is None or (timed and not is_interval(topic.interval_s)) or (topic.interval_s and not timed):
-            raise UnknownTopicError(
-                f"this venue has no stream {topic.kind} {topic.exchange} {topic.subject} {topic.board}".rstrip()
-                + (f" of interval {topic.interval_s} s" if topic.interval_s else "")
-            )
-        return position
+    async def estimate(self, order: EstimateOrder) -> OrderEstimate | Refused:
+        """Weigh an order against its portfolio; nothing changes."""
+        return self._portfolios.estimate(order)
 
+    async def groups(self, login: str) -> Sequence[OrderGroup]:
+        """Return the groups of a login that are still known, oldest first."""
+        return self._portfolios.groups(login)
 
-def _no_portfolios() -> UnknownTopicError:
-    return UnknownTopicError("this venue serves no portfolios")
+    async def group(self, login: str, group_id: str) -> OrderGroup | None:
+        """Return a group of a login; None: it has none of this id."""
+        return self._portfolios.group(login, group_id)
 
 
 def _open_interest_at_start(instrument: Instrument) -> int:

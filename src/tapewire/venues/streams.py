@@ -14,9 +14,9 @@ from typing import NamedTuple
 from tapewire.model import Record, StreamPosition, Topic, TopicKind
 from tapewire.ports import FeedSink
 
-__all__ = ["SERVED_KINDS", "Streams"]
+__all__ = ["PORTFOLIO_KINDS", "SERVED_KINDS", "Streams"]
 
-#: The kinds of streams that the embedded venue has.
+#: The kinds of streams that the embedded venue has of instruments.
 SERVED_KINDS = frozenset(
     {
         TopicKind.BOOK,
@@ -25,6 +25,19 @@ SERVED_KINDS = frozenset(
         TopicKind.BAR,
         TopicKind.CLUSTER,
         TopicKind.INSTRUMENT,
+    }
+)
+
+#: The kinds of streams that it has of portfolios.
+PORTFOLIO_KINDS = frozenset(
+    {
+        TopicKind.FILLS,
+        TopicKind.ORDERS,
+        TopicKind.STOP_ORDERS,
+        TopicKind.POSITIONS,
+        TopicKind.SUMMARY,
+        TopicKind.RISK,
+        TopicKind.DERIVATIVES_RISK,
     }
 )
 
@@ -61,7 +74,11 @@ class _Notice(NamedTuple):
 
 
 class Streams:
-    """The open topics of a venue. Instruments are named by their position in the venue's list."""
+    """The open topics of a venue.
+
+    Instruments are named by their position in the venue's list, and so are portfolios by theirs: no kind of
+    stream belongs to both.
+    """
 
     def __init__(self) -> None:
         self._feeds: dict[Topic, _Feed] = {}

@@ -1,4 +1,4 @@
-"""The exchange's own acts: it opens and closes trading, turns the day, and sets limits and collateral."""
+"""The exchange's own acts: it opens and closes trading, clears, turns the day, sets limits and collateral."""
 
 from __future__ import annotations
 
@@ -6,16 +6,28 @@ from datetime import date
 from decimal import Decimal
 
 from tapewire.market import OPTION_TERMS, Market, OptionTerms, TradingHours
-from tapewire.model import UNSET, Instrument, InstrumentUpdate, Maybe, TopicKind, trading_day
+from tapewire.model import (
+    DAY_S,
+    MOSCOW_OFFSET_S,
+    UNSET,
+    Instrument,
+    InstrumentUpdate,
+    Maybe,
+    TopicKind,
+    trading_day,
+)
 from tapewire.venues.desk import Desk
 from tapewire.venues.listing import Listing
 from tapewire.venues.rules import STATUS_TEXTS
 from tapewire.venues.streams import Streams
 
-__all__ = ["OPTIONS_EVERY_S", "Supervisor"]
+__all__ = ["CLEARING_AT_S", "OPTIONS_EVERY_S", "Supervisor"]
 
 #: Theoretical prices are reckoned anew so often.
 OPTIONS_EVERY_S = 60
+
+#: When derivatives are cleared in the middle of the day, seconds of the day in Moscow.
+CLEARING_AT_S = 14 * 3600
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _CENT = Decimal("0.01")
@@ -39,19 +51,26 @@ class Supervisor:
         self._market = market
         self._hours = hours
         self._day = 0
+        self._is_cleared = False
         self._options_at_s = 0
         self._seen_s = 0
         self._by_symbol = {listing.instrument.symbol: listing for listing in listings}
 
     def begin(self, now_s: int) -> None:
-        """Set status, limits and collateral of the moment; the market goes on from the last prices."""
+        """Set status, limits and collateral of the moment; the market goes on from the last prices.
+
+        Nobody has an order or a position yet.
+        """
         self._seen_s = now_s
         self._day = trading_day(now_s)
+        self._is_cleared = _second_of_day(now_s) >= CLEARING_AT_S
         for position, listing in enumerate(self._listings):
             listing.turn_day(now_s * 1_000_000_000)
             self._market.anchor(position, listing.prev_close_ticks, listing.band_ticks, listing.last_ticks)
             self._set_rules(position, now_s)
         self._reckon_options(now_s)
+        closes = tuple(listing.prev_close_ticks for listing in self._listings)
+        self._desk.end_day(self._day, closes, self._margins(closes))
 
     def watch(self, now_s: int) -> None:
         """Do what has become due; cheap while nothing has."""
@@ -65,17 +84,41 @@ class Supervisor:
                 status = self._hours.status(listing.instrument.market, now_s)
                 if status != listing.rules.state.trading_status:
                     self._set_rules(position, now_s)
+        if not self._is_cleared and _second_of_day(now_s) >= CLEARING_AT_S:
+            self._is_cleared = True
+            self._desk.clear()
         if now_s >= self._options_at_s:
             self._reckon_options(now_s)
 
     def _turn_day(self, now_s: int) -> None:
         self._day = trading_day(now_s)
-        self._desk.end_day(self._day)
+        self._is_cleared = False
+        closes = tuple(listing.last_ticks for listing in self._listings)
+        self._desk.end_day(self._day, closes, self._margins(closes))
         for position, listing in enumerate(self._listings):
             if listing.turn_day(now_s * 1_000_000_000):
                 self._streams.changed(position)
             self._market.anchor(position, listing.prev_close_ticks, listing.band_ticks)
             self._set_rules(position, now_s)
+
+    def _margins(self, closes: tuple[int, ...]) -> tuple[tuple[Decimal, Decimal] | None, ...]:
+        """Return the collateral of a day that begins after these closes; of options as it was last reckoned."""
+        margins: list[tuple[Decimal, Decimal] | None] = []
+        for listing, close_ticks in zip(self._listings, closes, strict=True):
+            instrument, told = listing.instrument, listing.rules.state
+            if instrument.margin_buy is None or instrument.margin_sell is None:
+                margins.append(None)
+            elif instrument.symbol not in OPTION_TERMS:
+                buy, sell = (
+                    _grown(instrument, listed, close_ticks)
+                    for listed in (instrument.margin_buy, instrument.margin_sell)
+                )
+                margins.append((buy, sell))
+            elif isinstance(told.margin_buy, float) and isinstance(told.margin_sell, float):
+                margins.append((Decimal(str(told.margin_buy)), Decimal(str(told.margin_sell))))
+            else:  # its future is not in a short list of instruments
+                margins.append((instrument.margin_buy, instrument.margin_sell))
+        return tuple(margins)
 
     def _set_rules(self, position: int, now_s: int) -> None:
         listing = self._listings[position]
@@ -139,5 +182,12 @@ def _margin(listing: Listing, listed: Decimal | None) -> Maybe[float]:
     """Return the collateral of the day: that of the listing, in proportion to the close."""
     if listed is None:
         return UNSET
-    grown = listed * listing.prev_close_ticks / listing.instrument.prev_close_ticks
-    return float(grown.quantize(_CENT))
+    return float(_grown(listing.instrument, listed, listing.prev_close_ticks))
+
+
+def _grown(instrument: Instrument, listed: Decimal, close_ticks: int) -> Decimal:
+    return (listed * close_ticks / instrument.prev_close_ticks).quantize(_CENT)
+
+
+def _second_of_day(now_s: int) -> int:
+    return (now_s + MOSCOW_OFFSET_S) % DAY_S

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from tapewire.exchange import Exchange, PlaceConditional
+from tapewire.exchange import Accounts, Exchange, PlaceConditional
 from tapewire.model import (
     CancelOrder,
     Condition,
@@ -19,8 +19,11 @@ from tapewire.venues.desk import Desk
 from tapewire.venues.directory import Directory
 from tapewire.venues.keeper import Keeper
 from tapewire.venues.listing import Listing
+from tapewire.venues.marks import LastPrices
 from tapewire.venues.memory_archive import MemoryArchive
+from tapewire.venues.portfolios import Portfolios
 from tapewire.venues.streams import Streams
+from tapewire.venues.venue_clock import VenueClock
 from trading import BUY, SELL, FakeClock, RecordingSink, instrument, place, topic
 
 
@@ -37,7 +40,18 @@ class Stage:
         )
         self.streams = Streams()
         self.keeper = Keeper(self.listings, MemoryArchive())
-        self.desk = Desk(self.core, directory, self.listings, self.streams, self.keeper, clock=self.clock)
+        time = VenueClock(self.clock)
+        # Everybody may do everything, and nobody has a portfolio.
+        nobody = Portfolios(
+            self.core,
+            Accounts(directory.instruments, (), LastPrices(), day=0),
+            LastPrices(),
+            directory,
+            self.streams,
+            epoch="e",
+            now_ns=time.now_ns,
+        )
+        self.desk = Desk(self.core, directory, self.listings, self.streams, self.keeper, nobody, clock=time)
 
 
 @pytest.fixture
@@ -174,7 +188,7 @@ def test_the_end_of_a_day_ends_orders_for_the_day_and_tells_the_books(stage):
     stage.desk.submit(order())
     stage.streams.flush()
 
-    stage.desk.end_day(20_000)
+    stage.desk.end_day(20_000, (1000, 1000), ())
     stage.streams.flush()
 
     assert stage.core.book(0).best_bid is None

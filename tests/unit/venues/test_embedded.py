@@ -18,12 +18,12 @@ from tapewire.model import (
     Topic,
     TopicKind,
 )
-from tapewire.ports import CommandSink, FeedSource, Query, TooManyStreamsError, UnknownTopicError
+from tapewire.ports import CommandSink, FeedSource, Query, TooManyStreamsError, UnknownPortfolioError, UnknownTopicError
 from tapewire.simulation import VirtualClock, run_virtual
 from tapewire.venues import EmbeddedVenue
 from tapewire.venues.embedded import STEPS_AT_ONCE_MAX
 from tapewire.venues.intervals import INTERVALS_MAX
-from trading import BUY, SELL, FakeClock, RecordingSink
+from trading import BUY, SELL, FakeClock, RecordingSink, rich
 
 BOOK = Topic(TopicKind.BOOK, "MOEX", "SBER", "TQBR")
 QUOTE = Topic(TopicKind.QUOTE, "MOEX", "SBER", "TQBR")
@@ -32,7 +32,7 @@ TRADES = Topic(TopicKind.TRADES, "MOEX", "SBER", "TQBR")
 
 def venue_of(*, rate=500, seed=1, count=6, clock=None):
     market = Market(catalogue(count), seed=seed, events_per_second=rate)
-    return EmbeddedVenue(market, clock=clock or FakeClock())
+    return EmbeddedVenue(market, clock=clock or FakeClock(), accounts=rich("D1", "D2", "D3"))
 
 
 def order(side, lots, price, portfolio="D1", **changes):
@@ -99,7 +99,6 @@ def test_it_finds_instruments_by_name():
         BOOK._replace(exchange="SPBX"),
         BOOK._replace(interval_s=60),
         BOOK._replace(kind=TopicKind.BAR),
-        Topic(TopicKind.ORDERS, "MOEX", "D1"),
     ],
 )
 def test_a_stream_it_does_not_have_is_an_error(topic):
@@ -111,6 +110,23 @@ def test_a_stream_it_does_not_have_is_an_error(topic):
         venue.current(topic)
     with pytest.raises(UnknownTopicError):
         recent(venue, topic, 5)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        Topic(TopicKind.ORDERS, "MOEX", "D9"),
+        Topic(TopicKind.SUMMARY, "SPBX", "D1"),
+        Topic(TopicKind.DERIVATIVES_RISK, "MOEX", "D1"),
+    ],
+)
+def test_a_stream_of_no_portfolio_is_an_error_of_its_own(topic):
+    venue = venue_of()
+
+    with pytest.raises(UnknownPortfolioError):
+        venue.open(topic, RecordingSink())
+    with pytest.raises(UnknownPortfolioError):
+        asyncio.run(venue.state(topic))
 
 
 def test_an_empty_board_means_the_primary_one_and_is_told_as_it_was_opened():

@@ -9,7 +9,7 @@ import pytest
 from tapewire.market import AROUND_THE_CLOCK, Market, SessionName, TradingHours, catalogue
 from tapewire.model import UNSET, CancelOrder, Done, Exchange, OrderType, PlaceOrder, Refused, Topic, TopicKind
 from tapewire.venues import EmbeddedVenue
-from trading import BUY, RecordingSink
+from trading import BUY, RecordingSink, rich
 
 ALL_SESSIONS = TradingHours(SessionName)
 RULES = Topic(TopicKind.INSTRUMENT, "MOEX", "SBER", "TQBR")
@@ -32,7 +32,10 @@ class Stage:
     def __init__(self, moscow, hours=AROUND_THE_CLOCK, count=1):
         self.clock = Clock(moscow)
         self.venue = EmbeddedVenue(
-            Market(catalogue(count), seed=1, events_per_second=500), clock=self.clock, hours=hours
+            Market(catalogue(count), seed=1, events_per_second=500),
+            clock=self.clock,
+            accounts=rich("D1"),
+            hours=hours,
         )
         self.sink = RecordingSink()
 
