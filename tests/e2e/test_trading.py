@@ -1,4 +1,4 @@
-"""Trading through ``tapewire up`` with a client of others: orders, what the streams tell of them, what HTTP says."""
+"""Trading through ``tapewire up`` with a client of others: orders, and what streams and HTTP say of them."""
 
 from __future__ import annotations
 
