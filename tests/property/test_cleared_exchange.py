@@ -1,4 +1,4 @@
-"""Exchange and accounts together: whatever is commanded, money and lots are where they were or with somebody else."""
+"""Exchange and accounts together: whatever is commanded, no money and no lot comes from nowhere or is lost."""
 
 from collections import defaultdict
 from decimal import Decimal
