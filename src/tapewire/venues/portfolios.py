@@ -137,13 +137,10 @@ class Portfolios:
         books = self._books
         touched: dict[str, _Touched] = {}
         for event in events:
-            kind = type(event)
-            if kind is OrderAccepted or kind is OrderCancelled:
-                assert isinstance(event, OrderAccepted | OrderCancelled)
+            if isinstance(event, _ORDER_EVENTS):
                 if event.account in books:
                     _of(touched, event.account).orders[event.order_id] = None
-            elif kind is Traded:
-                assert isinstance(event, Traded)
+            elif isinstance(event, Traded):
                 if event.buyer in books:
                     self._note_fill(_of(touched, event.buyer), event.instrument, event.buy_order_id)
                 if event.seller in books:
@@ -407,6 +404,8 @@ class Portfolios:
         return book
 
 
+# A tuple is made once: participants' orders come thousands a second.
+_ORDER_EVENTS = (OrderAccepted, OrderCancelled)
 _CONDITIONAL_EVENTS = (ConditionalAccepted, ConditionalActivated, ConditionalFired, ConditionalCancelled)
 
 _RegisterRow = TypeVar("_RegisterRow", OrderRow, ConditionalOrder)

@@ -58,6 +58,7 @@ class Translator:
             return error.refused
 
     def _translated(self, command: Command) -> exchange.Command:
+        # The first two come thousands a second.
         match command:
             case PlaceOrder():
                 return self._place(command, self._position(command))
