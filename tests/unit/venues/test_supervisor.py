@@ -7,7 +7,21 @@ from decimal import Decimal
 import pytest
 
 from tapewire.market import AROUND_THE_CLOCK, Market, SessionName, TradingHours, catalogue
-from tapewire.model import UNSET, CancelOrder, Done, Exchange, OrderType, PlaceOrder, Refused, Topic, TopicKind
+from tapewire.model import (
+    UNSET,
+    CancelOrder,
+    Condition,
+    Done,
+    Exchange,
+    OrderStatus,
+    OrderType,
+    PlaceOrder,
+    PlaceStopOrder,
+    Refused,
+    StopType,
+    Topic,
+    TopicKind,
+)
 from tapewire.venues import EmbeddedVenue
 from trading import BUY, RecordingSink, rich
 
@@ -34,7 +48,7 @@ class Stage:
         self.venue = EmbeddedVenue(
             Market(catalogue(count), seed=1, events_per_second=500),
             clock=self.clock,
-            accounts=rich("D1"),
+            accounts=rich("D1", "751"),
             hours=hours,
         )
         self.sink = RecordingSink()
@@ -172,3 +186,70 @@ def test_every_field_of_the_rules_has_an_instrument_that_fills_it():
 
     for name in states[0].__struct_fields__:
         assert any(getattr(state, name) is not UNSET for state in states), name
+
+
+def risk(stage):
+    return asyncio.run(stage.venue.state(Topic(TopicKind.DERIVATIVES_RISK, "MOEX", "751"))).record
+
+
+def test_derivatives_are_cleared_at_two_and_settled_when_the_day_turns():
+    stage = Stage("2026-11-02T13:59:50", count=4)
+    stage.run(1)
+    future = next(listed for listed in stage.venue.instruments() if listed.market == "FORTS")
+    buy = PlaceOrder(
+        portfolio="751",
+        exchange=Exchange.MOEX,
+        symbol=future.symbol,
+        board="",
+        type=OrderType.MARKET,
+        side=BUY,
+        quantity_lots=3,
+    )
+    assert isinstance(stage.submit(buy), Done)
+    stage.run(8)
+    before = risk(stage)
+    assert before.margin_intraday == 0
+    assert before.margin_positions != 0
+
+    stage.run(5)
+    cleared = risk(stage)
+    assert cleared.margin_intraday != 0
+    assert cleared.money_amount == before.money_amount
+
+    stage.clock.now_ns += 10 * 3_600 * 10**9
+    stage.run(0.1)
+    settled = risk(stage)
+    assert settled.margin_intraday == 0
+    assert settled.money_amount != before.money_amount
+    assert settled.fee == 0
+    rules = stage.state(RULES._replace(subject=future.symbol, board=future.board)).record
+    # The collateral that the instrument's stream tells is the one that is blocked.
+    assert settled.money_blocked == 3 * Decimal(str(rules.margin_buy))
+
+
+def test_a_second_of_waiting_fires_a_conditional_order_without_a_trade():
+    stage = Stage("2026-11-02T12:00:00")
+    stage.run(2)
+    last = Decimal(str(asyncio.run(stage.venue.recent_trades(TRADES, 1)).trades[0].price))
+    protected = PlaceStopOrder(
+        portfolio="D1",
+        exchange=Exchange.MOEX,
+        symbol="SBER",
+        board="",
+        type=StopType.STOP,
+        side=BUY,
+        quantity_lots=1,
+        condition=Condition.LESS,
+        trigger_price=last + 50,
+        protecting_seconds=5,
+    )
+    assert isinstance(stage.submit(protected), Done)
+    kept = Topic(TopicKind.STOP_ORDERS, "MOEX", "D1")
+
+    def status():
+        return asyncio.run(stage.venue.portfolio_records(kept)).records[0].status
+
+    stage.run(4)
+    assert status() is OrderStatus.WORKING
+    stage.run(2)
+    assert status() is OrderStatus.FILLED
