@@ -17,7 +17,7 @@ from tapewire.exchange import (
     Cancel,
     CancelAll,
     CancelConditional,
-    Clear,
+    ClearDerivatives,
     ConditionalAccepted,
     EndOfDay,
     Exchange,
@@ -233,7 +233,7 @@ class Crowd:
         )
 
     def clear(self):
-        return Clear()
+        return ClearDerivatives()
 
     def end_day(self):
         self.day = getattr(self, "day", DAY) + self.random.randint(1, 3)

@@ -184,19 +184,19 @@ class LotsAllowed:
         self.ended = set()
         self.told = []
 
-    def refusal(self, place, limit_ticks):
+    def conditional_refusal(self, place):
+        assert not is_participant(place.account)
+
+    def refusal(self, place, limit_ticks, *, replaces=None):
         assert not is_participant(place.account)
         assert limit_ticks == place.price_ticks or place.price_ticks is None
         at_work = sum(
             lots
             for number, (account, lots) in self.blocked.items()
-            if account == place.account and number != place.replaces
+            if account == place.account and number != replaces
         )
         if at_work + place.lots > self.most:
             return Refusal(TradingCode.NOT_ENOUGH_CASH, "too many lots")
-        return None
-
-    def conditional_refusal(self, place):
         return None
 
     def apply(self, event):

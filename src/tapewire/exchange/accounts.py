@@ -122,20 +122,21 @@ class Accounts:
         """
         return self._accounts[name]
 
-    def refusal(self, place: Place, limit_ticks: int) -> Refusal | None:
+    def refusal(self, place: Place, limit_ticks: int, *, replaces: int | None = None) -> Refusal | None:
         """Return why the account may not place the order, or None; nothing changes.
 
         Args:
-            place: An order that the rules of its instrument allow. What the working order ``replaces`` of the
-                same account blocks counts as free; a number that is not working is no order.
+            place: An order that the rules of its instrument allow.
             limit_ticks: The worst price that it can trade at.
+            replaces: A working order of the same account that it takes the place of; what that one blocks
+                counts as free. None, and a number that is not working: no order.
         """
         account = self._accounts.get(place.account)
         if account is None:
             if is_participant(place.account):
                 return None
             return Refusal(TradingCode.CLIENT_BLOCKED, f"there is no portfolio {place.account}")
-        order = None if place.replaces is None else account.state.orders.get(place.replaces)
+        order = None if replaces is None else account.state.orders.get(replaces)
         if order is None:
             return self.weigh(account, place, limit_ticks)
         terms = self.instruments[order.instrument]

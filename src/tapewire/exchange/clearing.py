@@ -16,17 +16,22 @@ __all__ = ["BondInterest", "Clearing", "Marks", "NoClearing"]
 class Clearing(Protocol):
     """Accounts, positions and risk, as matching sees them."""
 
-    def refusal(self, place: Place, limit_ticks: int) -> Refusal | None:
-        """Whether the account may place the order; ``limit_ticks`` is the worst price it can trade at.
+    def refusal(self, place: Place, limit_ticks: int, *, replaces: int | None = None) -> Refusal | None:
+        """Return why the account may not place the order, or None; nothing changes.
 
-        Changes nothing. Never asked for participants. An order with ``place.replaces`` takes the place of that
-        working order of the same account: what the old one blocks is free for the new one.
+        Never asked for participants.
+
+        Args:
+            place: An order that the rules of its instrument allow.
+            limit_ticks: The worst price that it can trade at.
+            replaces: A working order of the same account that it takes the place of; what that one blocks
+                counts as free.
         """
 
     def conditional_refusal(self, place: Place) -> Refusal | None:
-        """Whether the account may leave a conditional order for this one, which needs no money until it fires.
+        """Return why the account may not leave a conditional order for this one, or None; nothing changes.
 
-        Changes nothing. When it fires, ``refusal`` is asked of the order that it places.
+        It needs no money until it fires; then ``refusal`` is asked.
         """
 
     def apply(self, event: Event) -> None:
@@ -40,7 +45,7 @@ class Clearing(Protocol):
 class NoClearing:
     """The clearing of an exchange without accounts: everybody may do everything."""
 
-    def refusal(self, place: Place, limit_ticks: int) -> Refusal | None:
+    def refusal(self, place: Place, limit_ticks: int, *, replaces: int | None = None) -> Refusal | None:
         """Refuse nothing."""
         return None
 

@@ -19,7 +19,7 @@ __all__ = [
     "CancelConditional",
     "CancelGroup",
     "ChangeGroup",
-    "Clear",
+    "ClearDerivatives",
     "Command",
     "EndOfDay",
     "MakeGroup",
@@ -59,8 +59,6 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     #: When what is left lapses, UTC ns; None: by its time in force alone.
     expires_at_ns: int | None = None
     comment: str | None = None
-    #: For the eyes of the clearing: the exchange sets it when it carries out a ``Replace``.
-    replaces: int | None = None
 
 
 class PlaceConditional(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -182,13 +180,6 @@ class PassTime(msgspec.Struct, frozen=True, gc=False):
     """Let time reach the moment of this command: what is due lapses or fires."""
 
 
-class Clear(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Settle what derivatives have won and lost so far; the day goes on."""
-
-    #: As in ``EndOfDay``.
-    settlement_ticks: tuple[int, ...] = ()
-
-
 class EndOfDay(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """End the trading day and begin the next one."""
 
@@ -196,8 +187,16 @@ class EndOfDay(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     day: int
     #: Settlement price of each instrument; empty: its last trade, or the previous close of its listing.
     settlement_ticks: tuple[int, ...] = ()
-    #: Collateral of each instrument from now on, to buy and to sell, None for what has none; empty: as before.
+    #: Collateral to buy and to sell a contract from then on, in the same order, None for what has none; empty:
+    #: as before. The clearing's matter.
     margins: tuple[tuple[Decimal, Decimal] | None, ...] = ()
+
+
+class ClearDerivatives(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Let derivatives settle what they have won and lost so far: the clearing in the middle of the day."""
+
+    #: As of ``EndOfDay``.
+    settlement_ticks: tuple[int, ...] = ()
 
 
 Command = (
@@ -213,6 +212,6 @@ Command = (
     | ChangeGroup
     | CancelGroup
     | PassTime
-    | Clear
     | EndOfDay
+    | ClearDerivatives
 )

@@ -97,7 +97,7 @@ def conditional_refusal(place: PlaceConditional, instrument: Instrument, at_ns: 
         )
     if place.expires_at_ns is not None and place.expires_at_ns <= at_ns:
         return Refusal(TradingCode.UNSUPPORTED_STOP_ORDER_TYPE, "the end of the order has passed already")
-    if place.order.replaces is not None or place.order.expires_at_ns is not None:
+    if place.order.expires_at_ns is not None:
         return Refusal(
             TradingCode.UNSUPPORTED_STOP_ORDER_TYPE, "the direct order of a conditional one has no end of its own"
         )

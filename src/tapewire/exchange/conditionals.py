@@ -181,8 +181,8 @@ class Conditionals:
                 TradingCode.CANT_WRITE_STOP_ORDER_TO_STORAGE,
                 f"the broker keeps {CONDITIONAL_ORDERS_MAX} conditional orders, its maximum",
             )
-        refusal = conditional_refusal(place, self._trading[place.order.instrument].instrument, at_ns)
-        return refusal or self._clearing.conditional_refusal(place.order)
+        instrument = self._trading[place.order.instrument].instrument
+        return conditional_refusal(place, instrument, at_ns) or self._clearing.conditional_refusal(place.order)
 
     def _accept(self, place: PlaceConditional, at_ns: int, *, replaces: int | None = None) -> ConditionalAccepted:
         order = ConditionalOrder(

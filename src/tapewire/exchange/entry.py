@@ -9,7 +9,6 @@ from tapewire.exchange.command import Place
 from tapewire.exchange.event import Event, OrderRejected
 from tapewire.exchange.matching import Matching
 from tapewire.exchange.order import RestingOrder
-from tapewire.exchange.participant import is_participant
 from tapewire.exchange.refusal import GOOD_TILL_DAYS_MAX, Refusal, auction_refusal, order_refusal
 from tapewire.exchange.register import OrderRow, Register
 from tapewire.model import OrderStatus, TimeInForce, TradingCode
@@ -50,25 +49,28 @@ class OrderEntry:
             return auction_refusal(place, trading.instrument)
         return refusal
 
-    def clearing_refusal(self, place: Place) -> Refusal | None:
+    def clearing_refusal(self, place: Place, *, replaces: int | None = None) -> Refusal | None:
         """Return why the account may not place an order that the exchange would take, or None."""
-        return self._clearing.refusal(place, self._matching.limit_ticks(place))
+        return self._clearing.refusal(place, self._matching.limit_ticks(place), replaces=replaces)
 
-    def enter(self, place: Place, at_ns: int, *, conditional_id: int | None = None) -> list[Event]:
-        """Accept an order that nobody refuses and return what it did."""
-        if is_participant(place.account):
-            return self._matching.accept(place, at_ns, conditional_id=conditional_id)
-        order_id = self._matching.next_order_id
-        events = self._matching.accept(place, at_ns, own=self._own(place), conditional_id=conditional_id)
-        self._register.open(self._row(order_id, place, at_ns, conditional_id))
+    def enter(
+        self, place: Place, at_ns: int, *, replaces: int | None = None, conditional_id: int | None = None
+    ) -> list[Event]:
+        """Accept an order of a user that nobody refuses and return what it did."""
+        row = self._row(self._matching.next_order_id, place, at_ns)
+        row.replaces, row.conditional_id = replaces, conditional_id
+        events = self._matching.accept(
+            place, at_ns, own=self._own(place), replaces=replaces, conditional_id=conditional_id
+        )
+        self._register.open(row)
         return events
 
     def reject(
         self, place: Place, refusal: Refusal, at_ns: int, *, conditional_id: int, order_id: int
     ) -> OrderRejected:
         """Enter an order of a user as one that the exchange refused."""
-        row = self._row(order_id, place, at_ns, conditional_id)
-        row.error = refusal.reason
+        row = self._row(order_id, place, at_ns)
+        row.conditional_id, row.error = conditional_id, refusal.reason
         self._register.open(row)
         self._register.end(row, OrderStatus.REJECTED, at_ns)
         return rejected(place, refusal, at_ns, order_id=order_id)
@@ -81,7 +83,7 @@ class OrderEntry:
             if row.instrument == place.instrument and (order := self._resting.get(row.id)) is not None
         )
 
-    def _row(self, order_id: int, place: Place, at_ns: int, conditional_id: int | None) -> OrderRow:
+    def _row(self, order_id: int, place: Place, at_ns: int) -> OrderRow:
         expires_at_ns = place.expires_at_ns
         if expires_at_ns is None and place.time_in_force is TimeInForce.GOOD_TILL_CANCELLED:
             expires_at_ns = at_ns + _GOOD_TILL_NS
@@ -100,8 +102,6 @@ class OrderEntry:
             expires_at_ns=expires_at_ns,
             visible_lots=place.visible_lots,
             visible_variance_percent=place.visible_variance_percent,
-            replaces=place.replaces,
-            conditional_id=conditional_id,
         )
 
 

@@ -24,8 +24,8 @@ command                     events
 ``SetRules``                ``RulesSet``, ``Traded`` … if an auction ends, and ``OrderCancelled``
                             for each order that may not stay
 ``PassTime``                what lapses, then what fires; nothing at all if nothing is due
-``Clear``                   ``Cleared``
 ``EndOfDay``                ``OrderCancelled`` for each order that lapses, then ``DayTurned``
+``ClearDerivatives``        ``Cleared``
 ==========================  ====================================================================
 
 Behind them, in the same list, comes what follows from them: groups cancel or activate orders, conditional
@@ -270,7 +270,7 @@ class RulesSet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Cleared(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The clearing in the middle of the day: derivatives settle what they have won and lost so far."""
 
-    #: Settlement prices of all instruments, in the exchange's order.
+    #: Settlement prices, one an instrument.
     settlement_ticks: tuple[int, ...]
     at_ns: int
 
@@ -303,6 +303,6 @@ Event = (
     | GroupChanged
     | GroupEnded
     | GroupRejected
-    | Cleared
     | DayTurned
+    | Cleared
 )

@@ -29,7 +29,7 @@ from tapewire.exchange.command import (
     CancelConditional,
     CancelGroup,
     ChangeGroup,
-    Clear,
+    ClearDerivatives,
     Command,
     EndOfDay,
     MakeGroup,
@@ -48,7 +48,6 @@ from tapewire.exchange.event import CancelCause, CancelRejected, Cleared, DayTur
 from tapewire.exchange.groups import Groups, OrderGroup
 from tapewire.exchange.matching import Matching
 from tapewire.exchange.participant import PARTICIPANT_MARK
-from tapewire.exchange.refusal import Refusal
 from tapewire.exchange.register import OrderRow, Register
 from tapewire.exchange.replace import replacement
 from tapewire.exchange.state import ExchangeState, digest, restore_trading, trading_state
@@ -135,8 +134,8 @@ class Exchange:
             CancelGroup: self._groups.cancel,
             SetRules: self._set_rules,
             PassTime: self._pass_time,
-            Clear: self._clear,
             EndOfDay: self._end_day,
+            ClearDerivatives: self._clear,
         }
 
     @classmethod
@@ -257,7 +256,7 @@ class Exchange:
                     for event in events:
                         self._tell(event)
                 return events
-            refusal = _pretence(command) or self._entry.clearing_refusal(command)
+            refusal = self._entry.clearing_refusal(command)
             if refusal is not None:
                 return [rejected(command, refusal, at_ns)]
             events = self._entry.enter(command, at_ns)
@@ -298,7 +297,7 @@ class Exchange:
             )
             return [refused]
         place = replacement(replace, row, self._matching.trading[row.instrument].instrument)
-        refusal = self._refusal(place, at_ns) or self._entry.clearing_refusal(place)
+        refusal = self._refusal(place, at_ns) or self._entry.clearing_refusal(place, replaces=row.id)
         if refusal is not None:
             return [rejected(place, refusal, at_ns)]
         ended = self._matching.cancel(
@@ -307,7 +306,7 @@ class Exchange:
             at_ns,
             replaced_by=self._matching.next_order_id,
         )
-        return [ended, *self._entry.enter(place, at_ns)]
+        return [ended, *self._entry.enter(place, at_ns, replaces=row.id)]
 
     def _cancel_all(self, cancel: CancelAll, at_ns: int) -> list[Event]:
         events: list[Event] = []
@@ -369,22 +368,16 @@ class Exchange:
             for row in self._working.values()
             if row.time_in_force is not TimeInForce.GOOD_TILL_CANCELLED
         ]
-        turned = DayTurned(day=end.day, settlement_ticks=self._settlement(end), margins=end.margins, at_ns=at_ns)
-        return [*events, turned]
+        settlement_ticks = end.settlement_ticks or self._reference_ticks()
+        events.append(DayTurned(day=end.day, settlement_ticks=settlement_ticks, margins=end.margins, at_ns=at_ns))
+        return events
 
-    def _clear(self, clear: Clear, at_ns: int) -> list[Event]:
-        return [Cleared(settlement_ticks=self._settlement(clear), at_ns=at_ns)]
+    def _clear(self, clear: ClearDerivatives, at_ns: int) -> list[Event]:
+        return [Cleared(settlement_ticks=clear.settlement_ticks or self._reference_ticks(), at_ns=at_ns)]
 
-    def _settlement(self, settles: Clear | EndOfDay) -> tuple[int, ...]:
-        return settles.settlement_ticks or tuple(trading.reference_ticks for trading in self._matching.trading)
+    def _reference_ticks(self) -> tuple[int, ...]:
+        return tuple(trading.reference_ticks for trading in self._matching.trading)
 
     def _status(self, ref: OrderRef) -> OrderStatus | None:
         row = (self.conditionals if ref.is_conditional else self.orders).get(ref.order_id)
         return row.status if row is not None and row.account == ref.account else None
-
-
-def _pretence(place: Place) -> Refusal | None:
-    # Only the exchange itself may tell the clearing that another order's collateral is free.
-    if place.replaces is None:
-        return None
-    return Refusal(TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED, "an order is replaced by the command Replace")

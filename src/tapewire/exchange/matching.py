@@ -47,7 +47,13 @@ class Matching:
         return self.trading[place.instrument].worst_ticks(place.side)
 
     def accept(
-        self, place: Place, at_ns: int, *, own: Iterable[RestingOrder] = (), conditional_id: int | None = None
+        self,
+        place: Place,
+        at_ns: int,
+        *,
+        own: Iterable[RestingOrder] = (),
+        replaces: int | None = None,
+        conditional_id: int | None = None,
     ) -> list[Event]:
         """Give an order its number and let it trade, gather or rest.
 
@@ -55,6 +61,7 @@ class Matching:
             place: An order that nobody refuses.
             at_ns: Stamps the events.
             own: The account's other orders in this instrument; they matter where orders gather.
+            replaces: The order whose place it takes.
             conditional_id: The conditional order that places it.
         """
         order_id = self.next_order_id
@@ -75,7 +82,7 @@ class Matching:
                 time_in_force=time_in_force,
                 at_ns=at_ns,
                 limit_ticks=limit_ticks if price_ticks is None else None,
-                replaces=place.replaces,
+                replaces=replaces,
                 conditional_id=conditional_id,
                 comment=place.comment,
             )

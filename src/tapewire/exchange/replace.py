@@ -31,7 +31,6 @@ def replacement(replace: Replace, old: OrderRow, instrument: Instrument) -> Plac
         visible_variance_percent=0 if visible_lots is None else old.visible_variance_percent,
         expires_at_ns=replace.expires_at_ns,
         comment=replace.comment,
-        replaces=old.id,
     )
 
 

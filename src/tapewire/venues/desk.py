@@ -86,7 +86,9 @@ class Desk:
 
     def clear(self) -> None:
         """Settle what derivatives have won and lost so far at the last prices."""
-        self._apply(exchange.Clear(settlement_ticks=tuple(listing.last_ticks for listing in self._listings)))
+        self._apply(
+            exchange.ClearDerivatives(settlement_ticks=tuple(listing.last_ticks for listing in self._listings))
+        )
 
     def end_day(
         self, day: int, settlement_ticks: tuple[int, ...], margins: tuple[tuple[Decimal, Decimal] | None, ...]

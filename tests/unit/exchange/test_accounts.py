@@ -202,10 +202,9 @@ def test_a_replaced_order_counts_as_free_and_nothing_changes():
     before = desk.accounts.digest()
 
     assert code(desk.accounts.refusal(larger, 1100)) is TradingCode.LOW_RISK_MARGINAL_FORBIDDEN
-    assert desk.accounts.refusal(msgspec.structs.replace(larger, replaces=number), 1100) is None
+    assert desk.accounts.refusal(larger, 1100, replaces=number) is None
     assert (
-        code(desk.accounts.refusal(msgspec.structs.replace(larger, replaces=number + 1), 1100))
-        is TradingCode.LOW_RISK_MARGINAL_FORBIDDEN
+        code(desk.accounts.refusal(larger, 1100, replaces=number + 1)) is TradingCode.LOW_RISK_MARGINAL_FORBIDDEN
     )
     assert desk.accounts.digest() == before
 

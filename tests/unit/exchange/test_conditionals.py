@@ -170,9 +170,9 @@ def test_time_is_due_when_the_next_order_fires_or_lapses(exchange):
 
 class Poor:
     def conditional_refusal(self, place):
-        return None
+        return Refusal(TradingCode.LOW_RISK_MARGINAL_FORBIDDEN, "no consent") if place.account == "L" else None
 
-    def refusal(self, place, limit_ticks):
+    def refusal(self, place, limit_ticks, *, replaces=None):
         return (
             Refusal(TradingCode.NOT_ENOUGH_CASH, f"no money for {limit_ticks}") if place.account == "A" else None
         )
@@ -190,3 +190,11 @@ def test_money_is_asked_for_when_it_fires_and_its_lack_is_the_error():
     assert cancelled.error == "NotEnoughCash (401): no money for 1100"
     assert exchange.conditionals.get(kept.order_id).placed_id is None
     assert list(exchange.orders.of("A")) == []
+
+
+def test_the_clearing_may_refuse_to_keep_it_at_all():
+    exchange = Exchange([instrument()], clearing=Poor())
+
+    (refused,) = apply(exchange, stop(account="L"))
+
+    assert refused.code is TradingCode.LOW_RISK_MARGINAL_FORBIDDEN

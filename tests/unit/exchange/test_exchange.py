@@ -10,6 +10,8 @@ from tapewire.exchange import (
     CancelAll,
     CancelCause,
     CancelRejected,
+    ClearDerivatives,
+    Cleared,
     DayTurned,
     EndOfDay,
     Exchange,
@@ -323,13 +325,12 @@ def test_an_iceberg_of_a_share_is_replaced_as_asked(exchange):
     assert exchange.book(0).levels(SELL, 9) == [(1001, 40)]
 
 
-def test_a_command_to_place_cannot_pretend_to_replace(exchange):
-    (accepted,) = apply(exchange, place(SELL, 5, 1000))
+def test_the_clearing_in_the_middle_of_a_day_changes_no_order(exchange):
+    apply(exchange, place(BUY, 1, 999))
     digest = exchange.state_digest()
 
-    (refused,) = apply(exchange, place(SELL, 5, 1000, replaces=accepted.order_id))
-
-    assert isinstance(refused, OrderRejected)
+    assert apply(exchange, ClearDerivatives()) == [Cleared(settlement_ticks=(1000, 1000), at_ns=5)]
+    assert apply(exchange, ClearDerivatives(settlement_ticks=(7, 8)))[0].settlement_ticks == (7, 8)
     assert exchange.state_digest() == digest
 
 
