@@ -137,6 +137,7 @@ class OrderRecords:
             commission=None if terms.is_derivative else roubles(row.commission),
             repo=None,
             volume=volume,
+            currency=instrument.currency,
             settles_at=f"{settles_on.isoformat()}T23:59:59.0000000Z",
         )
 
