@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tapewire.simulation import SimulatedSystem, run_virtual
 from tapewire.simulation.system import HOST_PORT, REFRESH_TOKEN
 from unit.gateway.world import BOOK, Peer
@@ -46,7 +48,7 @@ def test_an_order_rests_in_the_book_until_it_is_cancelled() -> None:
     run_virtual(main)
 
 
-def test_what_the_exchange_does_not_serve_yet_is_refused_with_its_code() -> None:
+def test_a_conditional_order_is_kept_and_a_price_off_the_step_is_refused() -> None:
     async def main() -> None:
         async with SimulatedSystem(seed=3, events_per_second=20) as system:
             token = system.tokens.refresh(REFRESH_TOKEN)
@@ -55,18 +57,19 @@ def test_what_the_exchange_does_not_serve_yet_is_refused_with_its_code() -> None
             await system.network.connector().connect(f"ws://{HOST_PORT}/cws", peer, timeout_s=10)
             assert await peer.ask("authorize", "a") == 200
             peer.send("create:stop", "s", **STOP)
-            refused = await peer.answer("s")
-            assert refused["httpCode"] == 400
-            assert refused["message"].startswith("ExchangeOperationNotSupported (300): ")
+            kept = await peer.answer("s")
+            assert kept["httpCode"] == 200
             peer.send("create:limit", "off", price=300.005, **ORDER)
             off_step = await peer.answer("off")
             assert off_step["message"].startswith("InternalErrorWithPrices (409): ")
             answer = await system.http.request(
                 "GET",
-                f"http://{HOST_PORT}/md/v2/Clients/MOEX/D70001/positions",
+                f"http://{HOST_PORT}/md/v2/Clients/MOEX/D70001/stoporders",
                 headers={"Authorization": f"Bearer {token}"},
                 timeout_s=10,
             )
-            assert answer.status == 501
+            assert answer.status == 200
+            (row,) = json.loads(answer.body)
+            assert (row["id"], row["status"], row["stopPrice"]) == (kept["orderNumber"], "working", 250)
 
     run_virtual(main)

@@ -6,7 +6,6 @@ import pytest
 from tapewire.market import Market, catalogue
 from tapewire.model import (
     UNSET,
-    CancelAllOrders,
     CancelOrder,
     CommandKey,
     Done,
@@ -18,7 +17,14 @@ from tapewire.model import (
     Topic,
     TopicKind,
 )
-from tapewire.ports import CommandSink, FeedSource, Query, TooManyStreamsError, UnknownPortfolioError, UnknownTopicError
+from tapewire.ports import (
+    CommandSink,
+    FeedSource,
+    Query,
+    TooManyStreamsError,
+    UnknownPortfolioError,
+    UnknownTopicError,
+)
 from tapewire.simulation import VirtualClock, run_virtual
 from tapewire.venues import EmbeddedVenue
 from tapewire.venues.embedded import STEPS_AT_ONCE_MAX
@@ -416,22 +422,3 @@ def test_a_command_is_carried_out_once_for_each_key():
     assert isinstance(other, Done)
     assert other != first
     assert refused_again == Repeated(refused)
-
-
-def test_what_is_not_served_yet_is_refused_with_300():
-    (outcome,) = submit(venue_of(), CancelAllOrders(portfolio="D1", exchange=Exchange.MOEX))
-    assert outcome == Refused(300, "CancelAllOrders is not served by this version")
-
-
-def test_portfolios_are_not_served_yet():
-    venue = venue_of()
-    topic = Topic(TopicKind.ORDERS, "MOEX", "D1")
-
-    async def main():
-        for asked in (venue.portfolio_records(topic), venue.state(topic), venue.legacy_money("MOEX", "D1")):
-            with pytest.raises(UnknownTopicError):
-                await asked
-        assert await venue.groups("P1") == ()
-        assert await venue.group("P1", "1") is None
-
-    asyncio.run(main())
