@@ -16,12 +16,15 @@ from pathlib import Path
 from tapewire.adapters.sqlite_file import FileFormat, ForeignFileError, claim, transaction
 from tapewire.ports import JournalError
 
-__all__ = ["APPLICATION_ID", "FORMAT_VERSION", "SqliteJournalFile"]
+__all__ = ["APPLICATION_ID", "FORMAT_VERSION", "LOG_BYTES_KEPT", "SqliteJournalFile"]
 
 #: "tape" in ASCII; shown by ``file(1)``.
 APPLICATION_ID = 0x74617065
 #: Grows with every change that an older tapewire would misread.
 FORMAT_VERSION = 1
+
+#: SQLite's own log beside the file keeps so much room at most; it is not in ``used_bytes``.
+LOG_BYTES_KEPT = 8 << 20
 
 #: Rows read or deleted at a time: the lock is free in between, so a long read does not stop the writer.
 _CHUNK_ROWS = 4_096
@@ -56,6 +59,8 @@ class SqliteJournalFile:
             with self._translated():
                 claim(self._database, self._path, FORMAT)
                 self._next_sequence = self._stored_next_sequence()
+                # A log that has grown gives its room back with the next checkpoint.
+                self._database.execute(f"PRAGMA journal_size_limit = {LOG_BYTES_KEPT}")
         except BaseException:
             self._database.close()
             raise
@@ -64,6 +69,31 @@ class SqliteJournalFile:
     def next_sequence(self) -> int:
         """The sequence that the next record must have; 0 in a new file."""
         return self._next_sequence
+
+    @property
+    def first_sequence(self) -> int:
+        """The sequence of the oldest record that is kept; ``next_sequence`` if none is.
+
+        Raises:
+            JournalError: The file cannot be read.
+        """
+        with self._usable() as database:
+            (oldest,) = database.execute("SELECT min(sequence) FROM record").fetchone()
+        return self._next_sequence if oldest is None else int(oldest)
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of the file's pages that hold something. The file itself never shrinks: free pages are used again.
+
+        Raises:
+            JournalError: The file cannot be read.
+        """
+        with self._usable() as database:
+            pages, free, page_bytes = (
+                database.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+        return int((pages - free) * page_bytes)
 
     def append(self, first_sequence: int, records: Sequence[bytes]) -> None:
         """Write records in one transaction and return when it is synced: all of them or, after an error, none.
@@ -135,6 +165,18 @@ class SqliteJournalFile:
             if oldest is None:
                 return
 
+    def cut_from(self, sequence: int) -> None:
+        """Forget the record ``sequence`` and all newer ones in one transaction; it is the next one then.
+
+        Raises:
+            JournalError: The disk refused; nothing is forgotten.
+        """
+        with self._usable() as database:
+            with transaction(database):
+                database.execute("DELETE FROM record WHERE sequence >= ?", (sequence,))
+            # Numbers that were dropped at the old end are never given again.
+            self._next_sequence = self._stored_next_sequence()
+
     def close(self) -> None:
         """Release the file; every later call but ``close`` is refused."""
         with self._lock:
@@ -153,7 +195,7 @@ class SqliteJournalFile:
     def _usable(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             if self._refusal:
-                raise JournalError(f"{self._path}: {self._refusal}")
+                raise JournalError(f"{self._path}: {self._refusal}", is_uncertain=True)
             with self._translated():
                 yield self._database
 
@@ -167,7 +209,8 @@ class SqliteJournalFile:
         except sqlite3.Error as error:
             # The low byte is the primary code. Errors of the binding itself carry none.
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-            if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT):
+            is_uncertain = code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT)
+            if is_uncertain:
                 self._refusal = f"failed earlier and must be opened anew: {error}"
             said = "in use by another process" if code == sqlite3.SQLITE_BUSY else str(error)
-            raise JournalError(f"{self._path}: {said}") from error
+            raise JournalError(f"{self._path}: {said}", is_uncertain=is_uncertain) from error

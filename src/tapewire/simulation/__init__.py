@@ -5,8 +5,9 @@ For tests of tapewire and of programs built on it; nothing else in tapewire impo
 
 from tapewire.simulation.archive import SimulatedArchive
 from tapewire.simulation.connection import CLOSE_WAIT_S, ConnectionEnd, SimulatedConnection
-from tapewire.simulation.disk import SimulatedDisk, SimulatedJournalFile
+from tapewire.simulation.disk import SimulatedDisk, SimulatedJournalFile, SimulatedSnapshots
 from tapewire.simulation.http import HttpAddress, HttpRequest, SimulatedHttp
+from tapewire.simulation.journal import LoopShell
 from tapewire.simulation.link import Link, LinkConditions
 from tapewire.simulation.loop import (
     START,
@@ -38,6 +39,7 @@ __all__ = [
     "LimitError",
     "Link",
     "LinkConditions",
+    "LoopShell",
     "Network",
     "NetworkConnector",
     "RealWorldError",
@@ -47,6 +49,7 @@ __all__ = [
     "SimulatedDisk",
     "SimulatedHttp",
     "SimulatedJournalFile",
+    "SimulatedSnapshots",
     "SimulatedSystem",
     "SimulationError",
     "UnhandledError",

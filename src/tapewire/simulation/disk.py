@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from tapewire.ports import JournalError
 
-__all__ = ["SimulatedDisk", "SimulatedJournalFile"]
+__all__ = ["SimulatedDisk", "SimulatedJournalFile", "SimulatedSnapshots"]
 
 #: Of each append: checksum of the rest, bytes of the rest, first sequence, number of records.
 _BATCH = struct.Struct("<IIQI")
@@ -41,12 +41,15 @@ class SimulatedDisk:
 
     Attributes:
         read_only: Whether every write is refused, as by a file system after an error.
+        sync_failures: So many of the next syncs fail with an I/O error. What was written before may be found
+            later, or not.
     """
 
     def __init__(self, *, seed: int = 0, synchronous: bool = True, capacity_bytes: int | None = None) -> None:
         self.synchronous = synchronous
         self.capacity_bytes = capacity_bytes
         self.read_only = False
+        self.sync_failures = 0
         self._random = random.Random(seed)
         self._files: dict[str, _StoredFile] = {}
         self._power_cuts = 0
@@ -65,6 +68,10 @@ class SimulatedDisk:
     def open(self, name: str = "journal") -> SimulatedJournalFile:
         """Open a file, new or as the last power cut left it. Power is back by then."""
         return SimulatedJournalFile(self, name)
+
+    def snapshots(self, name: str = "snapshot") -> SimulatedSnapshots:
+        """Open a store of snapshots as the last power cut left it."""
+        return SimulatedSnapshots(self, name)
 
     def power_cut(self) -> None:
         """Cut the power now. Of the bytes that were not synced a part survives, maybe garbled, maybe none."""
@@ -102,9 +109,12 @@ class SimulatedDisk:
         """Make what was written safe.
 
         Raises:
-            JournalError: The power was cut.
+            JournalError: The power was cut, or ``sync_failures`` said so.
         """
         self._begin_operation()
+        if self.sync_failures:
+            self.sync_failures -= 1
+            raise JournalError("disk I/O error", is_uncertain=True)
         file = self._stored(name)
         file.synced_bytes = len(file.content)
 
@@ -114,10 +124,25 @@ class SimulatedDisk:
         Raises:
             JournalError: As for ``write``; the old file stays.
         """
-        self._begin_operation(needs_bytes=len(data) - len(self._stored(name).content))
+        old = self._files.get(name, _StoredFile())
+        self._begin_operation(needs_bytes=len(data) - len(old.content))
         file = self._stored(name)
         file.content = bytearray(data)
         file.synced_bytes = len(data)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, safely; without it nothing happens.
+
+        Raises:
+            JournalError: The disk is read-only or the power was cut.
+        """
+        if name in self._files:
+            self._begin_operation(needs_bytes=-len(self._files[name].content))
+            del self._files[name]
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names of the files that begin so, in their order."""
+        return sorted(name for name in self._files if name.startswith(prefix))
 
     def _stored(self, name: str) -> _StoredFile:
         return self._files.setdefault(name, _StoredFile())
@@ -125,12 +150,16 @@ class SimulatedDisk:
     def _begin_operation(self, needs_bytes: int = 0) -> None:
         if self._operations_left == 0:
             self.power_cut()
-            raise JournalError("the power was cut")
+            raise JournalError("the power was cut", is_uncertain=True)
         if self._operations_left is not None:
             self._operations_left -= 1
         if self.read_only:
             raise JournalError("the disk is read-only")
-        if self.capacity_bytes is not None and self.used_bytes + needs_bytes > self.capacity_bytes:
+        if (
+            needs_bytes > 0
+            and self.capacity_bytes is not None
+            and self.used_bytes + needs_bytes > self.capacity_bytes
+        ):
             raise JournalError("the disk is full")
 
 
@@ -142,6 +171,7 @@ class SimulatedJournalFile:
         self._name = name
         self._opened_at_cut = disk.power_cuts
         self._closed = False
+        self._has_failed = False
         self._first_sequence = 0
         self._records: list[bytes] = []
         self._recover()
@@ -150,6 +180,16 @@ class SimulatedJournalFile:
     def next_sequence(self) -> int:
         """The sequence that the next record must have; 0 in a new file."""
         return self._first_sequence + len(self._records)
+
+    @property
+    def first_sequence(self) -> int:
+        """The sequence of the oldest record that is kept; ``next_sequence`` if none is."""
+        return self._first_sequence
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of the file."""
+        return len(self._disk.content(self._name))
 
     def append(self, first_sequence: int, records: Sequence[bytes]) -> None:
         """Write records; durable on return unless the disk is not synchronous.
@@ -166,7 +206,11 @@ class SimulatedJournalFile:
             return
         self._disk.write(self._name, _encode(first_sequence, records))
         if self._disk.synchronous:
-            self._disk.sync(self._name)
+            try:
+                self._disk.sync(self._name)
+            except JournalError:
+                self._has_failed = True
+                raise
         self._records.extend(bytes(record) for record in records)
 
     def read(self, from_sequence: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -198,15 +242,28 @@ class SimulatedJournalFile:
         self._first_sequence = first
         self._records = kept
 
+    def cut_from(self, sequence: int) -> None:
+        """Forget the record ``sequence`` and all newer ones, durably; it is the next one then.
+
+        Raises:
+            JournalError: The disk refused; nothing is forgotten.
+        """
+        self._check_usable()
+        kept = self._records[: max(sequence - self._first_sequence, 0)]
+        self._disk.replace(self._name, _encode(self._first_sequence, kept))
+        self._records = kept
+
     def close(self) -> None:
         """Release the file; every later call but ``close`` is refused."""
         self._closed = True
 
     def _check_usable(self) -> None:
         if self._closed:
-            raise JournalError(f"{self._name}: the file is closed")
+            raise JournalError(f"{self._name}: the file is closed", is_uncertain=True)
+        if self._has_failed:
+            raise JournalError(f"{self._name}: failed earlier and must be opened anew", is_uncertain=True)
         if self._disk.power_cuts != self._opened_at_cut:
-            raise JournalError(f"{self._name}: the power was cut since the file was opened")
+            raise JournalError(f"{self._name}: the power was cut since the file was opened", is_uncertain=True)
 
     def _recover(self) -> None:
         """Read whole appends; a torn last one is cut off, since it was never acknowledged."""
@@ -220,6 +277,52 @@ class SimulatedJournalFile:
             self._records.extend(records)
         if at < len(content):
             self._disk.replace(self._name, content[:at])
+
+
+class SimulatedSnapshots:
+    """A ``ports.SnapshotStore`` on a simulated disk: a file a snapshot, put in place in one step."""
+
+    def __init__(self, disk: SimulatedDisk, name: str) -> None:
+        self._disk = disk
+        self._prefix = f"{name}-"
+
+    def sequences(self) -> Sequence[int]:
+        """Return the sequences of all that are kept, oldest first."""
+        return [int(name.removeprefix(self._prefix)) for name in self._disk.names(self._prefix)]
+
+    def load(self, sequence: int) -> bytes:
+        """Return the content of one.
+
+        Raises:
+            JournalError: It is not there.
+        """
+        if self._file(sequence) not in self._disk.names(self._prefix):
+            raise JournalError(f"{self._file(sequence)}: there is no such snapshot")
+        return self._disk.content(self._file(sequence))
+
+    def save(self, sequence: int, content: bytes) -> None:
+        """Keep one, durably.
+
+        Raises:
+            JournalError: The disk refused.
+        """
+        self._disk.replace(self._file(sequence), content)
+
+    def remove(self, sequence: int) -> None:
+        """Forget one; without it nothing happens.
+
+        Raises:
+            JournalError: The disk refused.
+        """
+        self._disk.remove(self._file(sequence))
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of all of them."""
+        return sum(len(self._disk.content(name)) for name in self._disk.names(self._prefix))
+
+    def _file(self, sequence: int) -> str:
+        return f"{self._prefix}{sequence:020}"
 
 
 def _encode(first_sequence: int, records: Sequence[bytes]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -74,8 +75,8 @@ def test_a_killed_system_leaves_the_folder_free(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        b'{"version":2,"signing_key":"s3cr3t","refresh_token":"s3cr3t"}',
-        b'{"version":2,"keys":{"s3cr3t":1}}',
+        b'{"version":%d,"signing_key":"s3cr3t","refresh_token":"s3cr3t"}' % (VERSION + 1),
+        b'{"version":%d,"keys":{"s3cr3t":1}}' % (VERSION + 1),
     ],
 )
 def test_a_folder_of_a_newer_version_is_refused_as_such_and_left_alone(tmp_path: Path, content: bytes) -> None:
@@ -83,6 +84,29 @@ def test_a_folder_of_a_newer_version_is_refused_as_such_and_left_alone(tmp_path:
     file.write_bytes(content)
     assert "newer version of tapewire" in refusal(tmp_path)
     assert file.read_bytes() == content
+
+
+def test_an_older_folder_is_brought_to_this_version_and_keeps_what_it_has(tmp_path: Path) -> None:
+    file = tmp_path / "identity.json"
+    file.write_bytes(b'{"version":1,"signing_key":"key-s3cr3t","refresh_token":"refresh-s3cr3t"}')
+    assert kept(tmp_path, SECOND) == FIRST
+    assert json.loads(file.read_bytes())["version"] == VERSION
+    assert kept(tmp_path, SECOND) == FIRST
+
+
+@pytest.mark.parametrize("version", [0, -1])
+def test_a_version_that_never_was_is_damage(tmp_path: Path, version: int) -> None:
+    content = b'{"version":%d,"signing_key":"s3cr3t","refresh_token":"s3cr3t"}' % version
+    (tmp_path / "identity.json").write_bytes(content)
+    assert f"there is no version {version}" in refusal(tmp_path)
+
+
+def test_copies_never_replace_each_other(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    first = folder.keep_copy("removed", [b"a\n", b"b\n"])
+    second = folder.keep_copy("removed", [b"c\n"])
+    assert (first.read_bytes(), second.read_bytes()) == (b"a\nb\n", b"c\n")
+    assert first.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("content", [b"", b"s3cr3t", b"[]", b"{}", b"\xff", b'{"version":1,"signing_key":5}'])
