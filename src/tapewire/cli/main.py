@@ -20,6 +20,7 @@ except ImportError:  # the command is installed with the SDK, its libraries with
     print("tapewire: the command line needs an extra: pip install 'tapewire[terminal]'", file=sys.stderr)
     sys.exit(1)
 
+from tapewire.cli.journal import journal
 from tapewire.cli.streams import StreamName, StreamOptions
 from tapewire.client.endpoints import PRODUCTION, TEST, Endpoints
 from tapewire.connect import ADMIN_TOKEN_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, connect
@@ -49,6 +50,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(journal, name="journal")
 
 
 def _print_version(is_asked: bool) -> None:
