@@ -34,12 +34,27 @@ def test_receive_prints_one_json_object_and_loses_no_message() -> None:
     assert result["machine"]["python"]
 
 
+def test_journal_prints_one_json_object_and_leaves_no_file() -> None:
+    before = sorted(ROOT.iterdir())
+    done = bench("journal", "--json", "--runs", "1", "--messages", "20")
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["name"] == "journal"
+    assert result["figures"]["replayed_entries"] == 20
+    assert result["figures"]["in_flight_64_records_per_sync"] > 1
+    assert result["ratios"]["in_flight_64_to_bare"] > 0
+    assert sorted(ROOT.iterdir()) == before
+
+
 def test_an_unknown_bench_is_one_clear_line_and_status_2() -> None:
     done = bench("nonsense")
 
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "no bench 'nonsense'; there are: receive, join, fanout, http, subscriptions, all, list\n"
+    assert (
+        done.stderr == "no bench 'nonsense'; there are: receive, join, fanout, http, subscriptions, journal, all, list\n"
+    )
 
 
 def test_list_names_every_bench() -> None:
