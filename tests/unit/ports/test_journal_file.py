@@ -109,6 +109,57 @@ def test_dropping_twice_and_appending_between(file: JournalFile, open_file: Open
     assert list(open_file().read(3)) == list(enumerate(numbered(7, 3), 7))
 
 
+@pytest.mark.parametrize("sequence", [0, 4, 9, 10, 99])
+def test_cutting_forgets_the_newest_and_gives_their_numbers_again(
+    file: JournalFile, open_file: Open, sequence: int
+) -> None:
+    file.append(0, numbered(0, 10))
+    file.cut_from(sequence)
+    left = min(sequence, 10)
+    for _ in range(2):
+        assert list(file.read()) == list(enumerate(numbered(0, left)))
+        assert file.next_sequence == left
+        file.close()
+        file = open_file()
+    file.append(left, [b"anew"])
+    assert list(file.read(left)) == [(left, b"anew")]
+
+
+def test_numbers_that_were_dropped_at_the_old_end_are_never_given_again(
+    file: JournalFile, open_file: Open
+) -> None:
+    file.append(0, numbered(0, 10))
+    file.drop_before(5)
+    file.cut_from(2)
+    assert (file.first_sequence, file.next_sequence) == (5, 5)
+    file.close()
+    file = open_file()
+    assert (file.first_sequence, file.next_sequence) == (5, 5)
+
+
+def test_a_file_knows_its_oldest_record(file: JournalFile, open_file: Open) -> None:
+    assert file.first_sequence == 0
+    file.append(0, numbered(0, 10))
+    assert file.first_sequence == 0
+    file.drop_before(7)
+    assert file.first_sequence == 7
+    file.drop_before(10)
+    assert file.first_sequence == 10
+    file.close()
+    assert open_file().first_sequence == 10
+
+
+def test_used_bytes_grow_with_records_and_shrink_with_what_is_dropped(file: JournalFile) -> None:
+    empty = file.used_bytes
+    file.append(0, [bytes(1_000)] * 200)
+    full = file.used_bytes
+    assert 200_000 <= full - empty <= 300_000
+    file.drop_before(150)
+    assert file.used_bytes <= empty + 80_000
+    file.cut_from(160)
+    assert file.used_bytes <= empty + 40_000
+
+
 def test_a_reader_keeps_going_while_records_come_and_go(
     file: JournalFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,8 +263,9 @@ def test_a_full_disk_writes_nothing_and_may_be_tried_again(path: Path) -> None:
     (pages,) = file._database.execute("PRAGMA page_count").fetchone()
     file.append(0, [b"a"])
     file._database.execute(f"PRAGMA max_page_count = {pages + 5}")
-    with pytest.raises(JournalError, match="full"):
+    with pytest.raises(JournalError, match="full") as caught:
         file.append(1, [b"x" * 3000] * 50)
+    assert not caught.value.is_uncertain
     assert list(file.read()) == [(0, b"a")]
     file.append(1, [b"b"])
     file._database.execute("PRAGMA max_page_count = 1000000")
@@ -254,10 +306,12 @@ def test_after_an_error_of_the_disk_the_file_must_be_opened_anew(path: Path) -> 
             error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
             raise error
 
-    with pytest.raises(JournalError, match="disk I/O error"):
+    with pytest.raises(JournalError, match="disk I/O error") as caught:
         fail_to_sync()
-    with pytest.raises(JournalError, match="opened anew"):
+    assert caught.value.is_uncertain
+    with pytest.raises(JournalError, match="opened anew") as caught:
         file.append(1, [b"b"])
+    assert caught.value.is_uncertain
     file.close()
     again = SqliteJournalFile(path)
     again.append(1, [b"b"])

@@ -75,6 +75,24 @@ def test_a_read_only_disk_refuses_until_it_is_not() -> None:
     file.append(0, [b"a"])
 
 
+def test_a_failed_sync_may_have_written_and_the_file_must_be_opened_anew() -> None:
+    found = set()
+    for seed in range(20):
+        disk = SimulatedDisk(seed=seed)
+        file = disk.open()
+        file.append(0, [b"a"])
+        disk.sync_failures = 1
+        for _ in range(2):
+            with pytest.raises(JournalError) as caught:
+                file.append(1, [b"b"])
+            assert caught.value.is_uncertain
+        disk.power_cut()
+        again = disk.open()
+        found.add(again.next_sequence)
+        again.append(again.next_sequence, [b"c"])
+    assert found == {1, 2}
+
+
 def test_files_are_apart() -> None:
     disk = SimulatedDisk()
     disk.open("orders").append(0, [b"order"])
