@@ -127,7 +127,8 @@ class SqliteJournalFile:
             with self._usable() as database:
                 rows = database.execute(
                     # A damaged page may give a payload another type; whoever reads it finds out.
-                    "SELECT sequence, CAST(payload AS BLOB) FROM record WHERE sequence >= ? ORDER BY sequence LIMIT ?",
+                    "SELECT sequence, CAST(payload AS BLOB) FROM record"
+                    " WHERE sequence >= ? ORDER BY sequence LIMIT ?",
                     (from_sequence if expected is None else expected, _CHUNK_ROWS),
                 ).fetchall()
                 (dropped_before,) = database.execute("SELECT before_sequence FROM dropped").fetchone()
