@@ -486,7 +486,10 @@ class JournalError(Exception):
 
 
 class JournalFile(Protocol):
-    """Numbered records on a disk, oldest first, without holes. Calls block: they belong in a thread."""
+    """Numbered records on a disk, oldest first, without holes. Calls block: they belong in a thread.
+
+    What a file shows is durable, also what a killed program had written and not synced: opening it syncs that.
+    """
 
     def append(self, first_sequence: int, records: Sequence[bytes]) -> None:
         """Write records and return when they are durable: all of them or, after an error, none.
@@ -522,7 +525,10 @@ class JournalFile(Protocol):
 
 
 class SnapshotStore(Protocol):
-    """States of the journal's owner on a disk, each known by the sequence it reaches. Calls block."""
+    """States of the journal's owner on a disk, each known by the sequence it reaches. Calls block.
+
+    What a store shows is durable.
+    """
 
     def sequences(self) -> Sequence[int]:
         """Return the sequences of all that are kept, oldest first."""

@@ -157,6 +157,13 @@ def test_whatever_happens_what_was_acknowledged_is_there_once_and_in_order(
     live(SimulatedDisk(seed=seed), actions)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_what_a_start_has_found_is_safe_before_anybody_builds_on_it(seed: int) -> None:
+    """A failed sync leaves an entry that the next start sees and takes for journaled; a snapshot knows it then."""
+    before: list[Action] = [("fail_syncs", 1), ("append", 1), ("wait_ms", 5), ("close", 0)]
+    live(SimulatedDisk(seed=seed), [*before, ("fail_syncs", 1), ("snapshot", 0), ("wait_ms", 5), ("cut", 0)])
+
+
 def test_the_runs_reach_what_they_are_for() -> None:
     """Acknowledged before and after every kind of fault, with snapshots and dropped history between."""
     disk = SimulatedDisk(seed=3)

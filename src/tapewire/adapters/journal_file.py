@@ -58,6 +58,7 @@ class SqliteJournalFile:
         try:
             with self._translated():
                 claim(self._database, self._path, FORMAT)
+                self._make_durable()
                 self._next_sequence = self._stored_next_sequence()
                 # A log that has grown gives its room back with the next checkpoint.
                 self._database.execute(f"PRAGMA journal_size_limit = {LOG_BYTES_KEPT}")
@@ -185,6 +186,17 @@ class SqliteJournalFile:
             self._refusal = self._refusal or "the file is closed"
             with self._translated():
                 self._database.close()
+
+    def _make_durable(self) -> None:
+        """Move all that SQLite's log has into the file itself, synced, and begin an empty log.
+
+        A killed program may have written commits that it never synced, or whose sync has failed. The system still
+        shows them, a loss of power would take them, and a sync of the log alone may pass over them. To be moved
+        they are written once more.
+        """
+        (is_busy, *_) = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy:
+            raise JournalError(f"{self._path}: in use by another process")
 
     def _stored_next_sequence(self) -> int:
         (next_sequence,) = self._database.execute(

@@ -31,6 +31,8 @@ class SnapshotFiles:
             folder.mkdir(mode=0o700, exist_ok=True)
             for draft in folder.glob(f"*{_DRAFT_SUFFIX}"):
                 draft.unlink()
+            # A killed program may have put a snapshot in place and not synced its name.
+            self._sync_folder()
 
     def sequences(self) -> Sequence[int]:
         """Return the sequences of all that are kept, oldest first; files of other names are left alone.

@@ -96,6 +96,11 @@ class SimulatedDisk:
         """Return what a reader sees, synced or not."""
         return bytes(self._stored(name).content)
 
+    def is_unsynced(self, name: str) -> bool:
+        """Whether a reader sees bytes of a file that a power cut may take."""
+        file = self._stored(name)
+        return file.synced_bytes < len(file.content)
+
     def write(self, name: str, data: bytes) -> None:
         """Add ``data`` to a file.
 
@@ -266,7 +271,7 @@ class SimulatedJournalFile:
             raise JournalError(f"{self._name}: the power was cut since the file was opened", is_uncertain=True)
 
     def _recover(self) -> None:
-        """Read whole appends; a torn last one is cut off, since it was never acknowledged."""
+        """Read whole appends and make them safe; a torn last one is cut off, since it was never acknowledged."""
         content = self._disk.content(self._name)
         at = 0
         while (batch := _decode(content, at)) is not None:
@@ -277,6 +282,8 @@ class SimulatedJournalFile:
             self._records.extend(records)
         if at < len(content):
             self._disk.replace(self._name, content[:at])
+        elif self._disk.synchronous and self._disk.is_unsynced(self._name):
+            self._disk.replace(self._name, content)
 
 
 class SimulatedSnapshots:

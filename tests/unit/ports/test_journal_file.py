@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -256,6 +257,21 @@ def test_a_file_has_one_owner(path: Path) -> None:
     first.append(0, [b"still mine"])
     first.close()
     SqliteJournalFile(path).close()
+
+
+def test_opening_makes_durable_what_a_killed_program_has_left_in_the_log(path: Path, tmp_path: Path) -> None:
+    first = SqliteJournalFile(path)
+    first.append(0, numbered(0, 10))
+    left = tmp_path / "left.db"
+    # As it stands while the program lives: all ten are in the log only.
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{path}{suffix}", f"{left}{suffix}")
+    first.close()
+    assert Path(f"{left}-wal").stat().st_size > 0
+    again = SqliteJournalFile(left)
+    assert Path(f"{left}-wal").stat().st_size == 0
+    assert [record for _, record in again.read()] == numbered(0, 10)
+    again.close()
 
 
 def test_a_full_disk_writes_nothing_and_may_be_tried_again(path: Path) -> None:

@@ -93,6 +93,17 @@ def test_a_failed_sync_may_have_written_and_the_file_must_be_opened_anew() -> No
     assert found == {1, 2}
 
 
+def test_what_a_file_shows_when_it_is_opened_outlives_a_power_cut() -> None:
+    for seed in range(20):
+        disk = SimulatedDisk(seed=seed)
+        disk.sync_failures = 1
+        with pytest.raises(JournalError):
+            disk.open().append(0, [b"written, not synced"])
+        assert disk.open().next_sequence == 1
+        disk.power_cut()
+        assert disk.open().next_sequence == 1
+
+
 def test_files_are_apart() -> None:
     disk = SimulatedDisk()
     disk.open("orders").append(0, [b"order"])
