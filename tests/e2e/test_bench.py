@@ -53,7 +53,8 @@ def test_an_unknown_bench_is_one_clear_line_and_status_2() -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert (
-        done.stderr == "no bench 'nonsense'; there are: receive, join, fanout, http, subscriptions, journal, all, list\n"
+        done.stderr
+        == "no bench 'nonsense'; there are: receive, join, fanout, http, subscriptions, journal, all, list\n"
     )
 
 

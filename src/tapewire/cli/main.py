@@ -50,7 +50,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(journal, name="journal")
+# Hidden until systems write one.
+app.add_typer(journal, name="journal", hidden=True)
 
 
 def _print_version(is_asked: bool) -> None:
