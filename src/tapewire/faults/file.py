@@ -24,7 +24,7 @@ RULES_MAX = 100
 FILE_BYTES_MAX = 256 * 1024
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
 _KEYS = tuple(field.encode_name for field in msgspec.structs.fields(FaultRule))
 _WORDS = {"kind": FaultKind, "on": Trigger, "since": Since, "whose": Whose}
 _TYPE = re.compile(r"Expected `(\w+)[^`]*`, got `(\w+)` - at `\$\.(\w+)`")
@@ -92,7 +92,7 @@ def read_faults(text: str) -> Faults:
     """
     try:
         content = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also whole numbers of thousands of digits
         raise FaultsError(f"no TOML: {error}") from error
     _check_keys(content, ("seed", "fault"))
     seed = content.get("seed", 0)

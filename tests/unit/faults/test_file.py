@@ -112,3 +112,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, data: bytes, line: 
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(FaultsError, match=f"^{tmp_path}: Is a directory$"):
         read_faults_file(tmp_path)
+
+
+@pytest.mark.parametrize("text", [f"seed = {'9' * 5_000}\n{CUT}", f'{CUT}after = "١s"\n'])
+def test_numbers_that_are_none_are_one_line(text: str) -> None:
+    with pytest.raises(FaultsError) as refused:
+        read_faults(text)
+    assert "\n" not in str(refused.value)
