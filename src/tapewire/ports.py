@@ -463,6 +463,9 @@ class Query(Protocol):
     async def group(self, login: str, group_id: str) -> OrderGroup | None:
         """Return a group of a login; None: it has none of this id."""
 
+    async def group_portfolios(self, login: str, group_id: str) -> frozenset[str]:
+        """Return the portfolios whose orders are in a group of a login; none: it has no such group."""
+
     async def trades(self, topic: Topic, wanted: TradesFilter) -> TradesFound:
         """Return the kept trades of an instrument that match, marked as existing."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -38,6 +38,7 @@ class ScriptedPortfolios:
         self._fills: dict[tuple[str, str], list[Fill]] = {}
         self._money: dict[tuple[str, str], LegacyMoney] = {}
         self._groups: dict[str, list[OrderGroup]] = {}
+        self._group_portfolios: dict[str, dict[str, frozenset[str]]] = {}
         self.estimates: list[EstimateOrder] = []
         self.estimate: OrderEstimate | Refused | None = None
 
@@ -65,9 +66,12 @@ class ScriptedPortfolios:
         """Say what the old call tells of a portfolio."""
         self._money[exchange, money.portfolio] = money
 
-    def set_groups(self, login: str, groups: Iterable[OrderGroup]) -> None:
-        """Say which groups a login has."""
+    def set_groups(
+        self, login: str, groups: Iterable[OrderGroup], portfolios: Mapping[str, Iterable[str]] | None = None
+    ) -> None:
+        """Say which groups a login has, and of which portfolios the orders of each are, by its id."""
         self._groups[login] = list(groups)
+        self._group_portfolios[login] = {name: frozenset(found) for name, found in (portfolios or {}).items()}
 
     # --- for the queries --------------------------------------------------------------------------------
 
@@ -109,6 +113,10 @@ class ScriptedPortfolios:
     def groups(self, login: str) -> Sequence[OrderGroup]:
         """Return the groups of a login."""
         return tuple(self._groups.get(login, ()))
+
+    def group_portfolios(self, login: str, group_id: str) -> frozenset[str]:
+        """Return the portfolios that were set for a group."""
+        return self._group_portfolios.get(login, {}).get(group_id, frozenset())
 
 
 def _matches(fill: Fill, wanted: FillsFilter) -> bool:

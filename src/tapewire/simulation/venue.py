@@ -440,6 +440,10 @@ class ScriptedVenue:
         """Return a group that was set; None: the login has none of this id."""
         return next((group for group in self.portfolios.groups(login) if group.id == group_id), None)
 
+    async def group_portfolios(self, login: str, group_id: str) -> frozenset[str]:
+        """Return the portfolios that were set for a group of a login; none: it has no such group."""
+        return self.portfolios.group_portfolios(login, group_id)
+
     async def trades(self, topic: Topic, wanted: TradesFilter) -> TradesFound:
         """Return the trades of the tape that match, marked as existing.
 

@@ -405,6 +405,10 @@ class EmbeddedVenue:
         """Return a group of a login; None: it has none of this id."""
         return self._portfolios.group(login, group_id)
 
+    async def group_portfolios(self, login: str, group_id: str) -> frozenset[str]:
+        """Return the portfolios whose orders are in a group of a login; none: it has no such group."""
+        return self._portfolios.group_portfolios(login, group_id)
+
 
 def _open_interest_at_start(instrument: Instrument) -> int:
     """Return the contracts that accounts of the past hold: some hours of trading at the usual pace."""

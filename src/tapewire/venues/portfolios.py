@@ -385,6 +385,15 @@ class Portfolios:
         """Return a group of a login; None: it has none of this id."""
         return next((group for group in self.groups(login) if group.id == group_id), None)
 
+    def group_portfolios(self, login: str, group_id: str) -> frozenset[str]:
+        """Return the portfolios whose orders are in a group of a login; none: it has no such group."""
+        return frozenset(
+            order.account
+            for group in self._core.groups(login)
+            if str(group.id) == group_id
+            for order in group.orders
+        )
+
     def _stands(self, book: _Book, kind: TopicKind) -> StreamPosition:
         return StreamPosition(self._epoch, book.sequences[kind])
 

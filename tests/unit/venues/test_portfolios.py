@@ -305,6 +305,8 @@ def test_a_group_is_made_changed_and_deleted_by_its_login(stage):
         None,
     )
     assert asyncio.run(stage.venue.group("P2", group)) is None
+    assert asyncio.run(stage.venue.group_portfolios("P1", group)) == {members[0].portfolio}
+    assert asyncio.run(stage.venue.group_portfolios("P2", group)) == frozenset()
     assert isinstance(stage.submit(DeleteGroup(login="P2", id=group)), Refused)
     assert stage.done(DeleteGroup(login="P1", id=group)) == group
     assert asyncio.run(stage.venue.group("P1", group)).status is GroupStatus.CANCELED

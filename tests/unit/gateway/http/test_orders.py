@@ -39,7 +39,7 @@ from tapewire.model import (
 from tapewire.ports import EstimateOrder
 from unit.gateway.commands import LIMIT, MARKET, STOP, STOP_LIMIT
 from unit.gateway.http.hall import Hall, run
-from unit.gateway.world import OTHER_REFRESH, READER_REFRESH
+from unit.gateway.world import OTHER_REFRESH, READER_REFRESH, REFRESH
 
 ORDERS = "/commandapi/warptrans/TRADE/v2/client/orders"
 OLD = "/warptrans/TRADE/v2/client/orders"
@@ -439,6 +439,35 @@ def test_groups_are_shown_to_their_login() -> None:
         assert await hall.get(GROUPS) == [shown]
         assert await hall.get(f"{GROUPS}/g-1") == shown
         assert await hall.ask(f"{GROUPS}/g-1", token=hall.token(OTHER_REFRESH)) == (400, unknown)
+
+    run(scenario)
+
+
+def test_a_group_with_an_order_of_a_portfolio_outside_the_token_is_unknown_to_it() -> None:
+    group = OrderGroup(
+        id="g-1",
+        login="P1",
+        orders=(GroupMember(order_number="7"),),
+        policy=GroupPolicy.IGNORE_CANCEL,
+        status=GroupStatus.ACTIVE,
+        created_at="2026-01-12T07:00:00.0000000Z",
+        closed_at=None,
+    )
+    unknown = {"title": "BadRequest", "status": 400, "detail": "Unknown group g-1"}
+    of_g1 = GROUP | {"orders": [FIRST | {"portfolio": "G1"}]}
+
+    async def scenario(hall: Hall) -> None:
+        hall.venue.portfolios.set_groups("P1", [group], {"g-1": ["D1", "G1"]})
+        limited = hall.tokens.refresh(REFRESH, allowed_portfolios=["G1"])
+        assert limited is not None
+        assert await hall.get(GROUPS, token=limited) == []
+        assert await hall.ask(f"{GROUPS}/g-1", token=limited) == (400, unknown)
+        for method, body in (("PUT", of_g1), ("DELETE", b"")):
+            status, answer = await hall.send(method, f"{GROUPS}/g-1", body, token=limited)
+            assert (status, json.loads(answer)) == (400, unknown)
+        assert hall.venue.commands == []
+        assert len(await hall.get(GROUPS)) == 1
+        assert await hall.send("DELETE", f"{GROUPS}/g-1") == (200, b"success")
 
     run(scenario)
 
