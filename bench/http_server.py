@@ -26,7 +26,9 @@ from tapewire.adapters.http_server import HttpServer, open_listener
 from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.http import Throttle
 from tapewire.model import Bar, Instrument, StreamPosition, Topic, TopicKind
-from tapewire.ports import BarNeighbours, BarsPage, Clock, Snapshot
+from tapewire.ports.clock import Clock
+from tapewire.ports.query import BarNeighbours, BarsPage
+from tapewire.ports.venue import Snapshot
 from tapewire.simulation import ScriptedVenue
 
 __all__ = ["BARS", "TARGETS", "Shelf"]

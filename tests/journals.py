@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tapewire.journal import Entry, EntryKind, Journal, NotWritten, Snapshot
 from tapewire.journal.record import encode
-from tapewire.ports import JournalError
+from tapewire.ports.journal import JournalError
 
 
 class MemoryFile:

@@ -30,7 +30,7 @@ from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, ne
 from tapewire.market.catalogue import catalogue
 from tapewire.market.market import Market
 from tapewire.market.trading_hours import AROUND_THE_CLOCK, SessionName, TradingHours
-from tapewire.ports import ArchiveError
+from tapewire.ports.archive import ArchiveError
 from tapewire.protocol.limits import HTTP_REQUESTS_PER_SECOND_MAX
 from tapewire.protocol.tokens import Secret
 from tapewire.venues.demo_accounts import DEMO_ACCOUNTS

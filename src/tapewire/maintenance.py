@@ -11,7 +11,7 @@ from tapewire.adapters.data_folder import DataFolder, DataFolderError
 from tapewire.adapters.journal_file import SqliteJournalFile
 from tapewire.adapters.snapshot_files import SnapshotFiles
 from tapewire.journal import Check, check, export, plan_repair, removed_by
-from tapewire.ports import JournalError, JournalFile, SnapshotStore
+from tapewire.ports.journal import JournalError, JournalFile, SnapshotStore
 
 __all__ = ["MaintenanceError", "Repaired", "check_journal", "export_journal", "repair_journal"]
 

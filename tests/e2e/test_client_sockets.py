@@ -34,8 +34,8 @@ from tapewire.client.errors import ConnectError as ClientConnectError
 from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
 from tapewire.connect import fetch_token, find_broker
-from tapewire.ports import ConnectError as TransportError
-from tapewire.ports import Transport
+from tapewire.ports.network import ConnectError as TransportError
+from tapewire.ports.network import Transport
 from tapewire.simulation import SimulatedHttp
 from unit.client.stage import SECRET, TokenService, answer, data, trade
 

@@ -30,7 +30,7 @@ from tapewire.gateway.http import bodies
 from tapewire.gateway.limits import Limit
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.market.catalogue import catalogue
-from tapewire.ports import HandshakeRefusedError
+from tapewire.ports.network import HandshakeRefusedError
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX
 from tapewire.simulation import ScriptedVenue
 from unit.gateway.world import BINARY, BOOK, CLOSE, KEY, PING, PONG, REFRESH, SBER, TEXT, TRADES, USERS

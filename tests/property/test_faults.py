@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tapewire.faults import FaultInjector, FaultKind, FaultPlan, FaultRule, Faults, Trigger
 from tapewire.faults.subject import Subject
-from tapewire.ports import FrameListener, Transport
+from tapewire.ports.network import FrameListener, Transport
 from tapewire.protocol.messages import DATA_PREFIX
 from tapewire.simulation import VirtualClock, run_virtual
 

@@ -12,7 +12,7 @@ import pytest
 
 from faulty import ROUND_S, FaultyWorld
 from tapewire.faults import read_faults_file
-from tapewire.ports import ConnectError
+from tapewire.ports.network import ConnectError
 from tapewire.simulation import START, run_virtual
 from unit.gateway.world import TRADES
 

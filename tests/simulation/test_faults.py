@@ -13,7 +13,7 @@ from faulty import ROUND_S, FaultyWorld, run_with
 from tapewire import ConnectionLostError, RefusedError
 from tapewire.faults import FaultKind, FaultRule, Faults, read_faults
 from tapewire.model import TopicKind
-from tapewire.ports import ConnectError, HttpAnswer
+from tapewire.ports.network import ConnectError, HttpAnswer
 from tapewire.simulation import SimulatedSystem, run_virtual
 from tapewire.simulation.system import HOST_PORT, REFRESH_TOKEN
 from unit.gateway.world import BOOK, GAZP, PING, PONG, QUOTE, SBER, TRADES, Peer

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tapewire.ports import ConnectError, HttpAnswer
+from tapewire.ports.network import ConnectError, HttpAnswer
 
 if TYPE_CHECKING:
     import aiohttp

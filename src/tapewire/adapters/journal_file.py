@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tapewire.adapters.sqlite_file import FileFormat, ForeignFileError, claim, transaction
-from tapewire.ports import JournalError
+from tapewire.ports.journal import JournalError
 
 __all__ = ["APPLICATION_ID", "FORMAT_VERSION", "LOG_BYTES_KEPT", "SqliteJournalFile"]
 

@@ -27,7 +27,7 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from tapewire.adapters.picows_transport import PicowsListener
-from tapewire.ports import FrameListener, HandshakeRefusedError
+from tapewire.ports.network import FrameListener, HandshakeRefusedError
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX
 
 __all__ = ["HEAD_BYTES_MAX", "HEAD_DEADLINE_S", "Acceptor", "OnePortProtocol", "one_port_protocol"]

@@ -10,7 +10,7 @@ import ssl
 from picows import WSError, WSHandshakeError, WSInvalidURL, WSListener, WSParsedURL, ws_connect
 
 from tapewire.adapters.picows_transport import PicowsListener, PicowsTransport
-from tapewire.ports import ConnectError, FrameListener
+from tapewire.ports.network import ConnectError, FrameListener
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX
 
 __all__ = ["PicowsConnector"]

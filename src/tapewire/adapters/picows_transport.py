@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
-from tapewire.ports import FrameListener
+from tapewire.ports.network import FrameListener
 from tapewire.protocol.codes import CloseCode
 from tapewire.protocol.frames import FrameOpcode
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tapewire.ports import JournalError
+from tapewire.ports.journal import JournalError
 
 __all__ = ["SnapshotFiles"]
 

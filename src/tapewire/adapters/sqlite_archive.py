@@ -16,7 +16,8 @@ from typing import TypeVar
 
 from tapewire.adapters.sqlite_file import FileFormat, ForeignFileError, claim, transaction
 from tapewire.model import DAY_S, Bar, Side
-from tapewire.ports import ArchiveBatch, ArchivedTrade, ArchiveError, InstrumentKey, TradesFilter
+from tapewire.ports.archive import ArchiveBatch, ArchivedTrade, ArchiveError, InstrumentKey
+from tapewire.ports.query import TradesFilter
 
 __all__ = ["APPLICATION_ID", "FORMAT_VERSION", "INTRADAY_DAYS_MAX", "TRADES_MAX", "SqliteArchive"]
 

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import msgspec
 
 from tapewire.client.errors import ConfigurationError, ConnectError, RefusedError, TapewireError
-from tapewire.ports import ConnectError as TransportError
-from tapewire.ports import HttpAnswer, HttpClient
+from tapewire.ports.network import ConnectError as TransportError
+from tapewire.ports.network import HttpAnswer, HttpClient
 from tapewire.protocol.codes import ResultCode
 from tapewire.protocol.errors import UNREADABLE
 from tapewire.protocol.tokens import Secret

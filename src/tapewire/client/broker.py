@@ -13,8 +13,8 @@ from tapewire.client.subscription import Subscription
 from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
 from tapewire.model import Book, Exchange, Quote, Record, Trade
-from tapewire.ports import ConnectError as TransportError
-from tapewire.ports import HttpClient
+from tapewire.ports.network import ConnectError as TransportError
+from tapewire.ports.network import HttpClient
 from tapewire.protocol.formats import codec
 from tapewire.protocol.limits import BOOK_DEPTH_DEFAULT, BOOK_DEPTH_MAX, FREQUENCY_DEFAULT_MS, TRADES_HISTORY_MAX
 from tapewire.protocol.requests import SubscribeBook, SubscribeQuotes, SubscribeRequest, SubscribeTrades

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from tapewire.client.session import TAIL_BYTES, Session
-from tapewire.ports import Transport
+from tapewire.ports.network import Transport
 from tapewire.protocol.assembler import Assembler, Closed, Failed, Message, Ping
 from tapewire.protocol.codes import CloseCode
 from tapewire.protocol.frames import FrameOpcode

@@ -8,8 +8,8 @@ import msgspec
 
 from tapewire.client.errors import ConnectError, RefusedError
 from tapewire.model import Security
-from tapewire.ports import ConnectError as TransportError
-from tapewire.ports import HttpClient
+from tapewire.ports.network import ConnectError as TransportError
+from tapewire.ports.network import HttpClient
 from tapewire.protocol.errors import UNREADABLE, MalformedMessageError
 from tapewire.protocol.formats import codec
 from tapewire.protocol.words import Format

@@ -29,7 +29,7 @@ from tapewire.client.session import Session
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription
 from tapewire.client.tokens import TokenKeeper
-from tapewire.ports import ConnectError, Connector
+from tapewire.ports.network import ConnectError, Connector
 from tapewire.protocol.codes import CloseCode, ResultCode
 from tapewire.protocol.limits import SUBSCRIPTIONS_PER_CONNECTION_MAX
 from tapewire.protocol.messages import SystemMessage

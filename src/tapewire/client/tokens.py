@@ -9,7 +9,7 @@ import random
 import msgspec
 
 from tapewire.client.errors import ClosedError, TapewireError, TokenRefusedError, TokenServiceError
-from tapewire.ports import ConnectError, HttpClient
+from tapewire.ports.network import ConnectError, HttpClient
 from tapewire.protocol.errors import MalformedMessageError
 from tapewire.protocol.tokens import Claims, claims_of, read_access_token
 

@@ -19,7 +19,7 @@ from tapewire.faults.strike_log import StrikeLog
 from tapewire.faults.subject import Subject, read_subject
 from tapewire.faults.tally import Strike
 from tapewire.faults.transport import FaultyTransport, Outgoing
-from tapewire.ports import FrameListener, Transport
+from tapewire.ports.network import FrameListener, Transport
 from tapewire.protocol.assembler import Assembler, Closed, Failed, Message
 from tapewire.protocol.codes import INVALID_TOKEN, TOO_MANY_UNPROCESSED, CloseCode, ResultCode
 from tapewire.protocol.errors import MalformedMessageError

@@ -11,7 +11,8 @@ from tapewire.faults.connection import FaultyConnection
 from tapewire.faults.file import Faults
 from tapewire.faults.plan import FaultPlan
 from tapewire.faults.strike_log import StrikeLog
-from tapewire.ports import Clock, FrameListener, HandshakeRefusedError
+from tapewire.ports.clock import Clock
+from tapewire.ports.network import FrameListener, HandshakeRefusedError
 
 __all__ = ["Acceptor", "FaultInjector"]
 

@@ -22,7 +22,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from tapewire.ports import Transport
+from tapewire.ports.network import Transport
 from tapewire.protocol.frames import FrameOpcode, split_frames
 from tapewire.protocol.limits import REQUEST_BACKLOG_BYTES_MAX
 

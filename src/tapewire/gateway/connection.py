@@ -24,7 +24,7 @@ from typing import NamedTuple, Protocol
 from tapewire.gateway.limits import Limit
 from tapewire.gateway.outbox import Outbox, OutboxMode, Outlet
 from tapewire.gateway.pulse import Pulse
-from tapewire.ports import Transport
+from tapewire.ports.network import Transport
 from tapewire.protocol.assembler import Assembler, Closed, Failed, Message, Ping
 from tapewire.protocol.codes import TOO_MANY_UNPROCESSED, CloseCode
 from tapewire.protocol.frames import FrameOpcode

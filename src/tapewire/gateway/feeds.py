@@ -15,7 +15,7 @@ import msgspec
 from tapewire.gateway.burst import BURST_MESSAGES_MAX, Burst
 from tapewire.gateway.rhythm import Rhythm
 from tapewire.model import Book, LegacyStopOrder, Record, StopOrder, StreamPosition, Topic
-from tapewire.ports import Snapshot
+from tapewire.ports.venue import Snapshot
 from tapewire.protocol.formats import codec
 from tapewire.protocol.messages import DATA_PREFIX
 from tapewire.protocol.requests import STREAMS

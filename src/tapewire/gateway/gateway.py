@@ -28,7 +28,10 @@ from tapewire.gateway.quotas import ConnectionQuota
 from tapewire.gateway.session import DataSession, SessionServices
 from tapewire.gateway.standing import Reception, Standing
 from tapewire.gateway.tokens import TokenAuthority
-from tapewire.ports import Clock, CommandSink, FeedSource, FrameListener, HandshakeRefusedError, Query
+from tapewire.ports.clock import Clock
+from tapewire.ports.network import FrameListener, HandshakeRefusedError
+from tapewire.ports.query import Query
+from tapewire.ports.venue import CommandSink, FeedSource
 from tapewire.protocol.codes import STATUS_WORDS, CloseCode
 from tapewire.protocol.tokens import Secret
 

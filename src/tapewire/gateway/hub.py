@@ -11,7 +11,7 @@ from tapewire.gateway.pulse import Pulse
 from tapewire.gateway.rhythm import Rhythm
 from tapewire.gateway.windows import Windows
 from tapewire.model import Record, StreamPosition, Topic, TopicKind
-from tapewire.ports import FeedSource
+from tapewire.ports.venue import FeedSource
 
 __all__ = ["Hub"]
 

@@ -14,7 +14,7 @@ from tapewire.model import (
     ReplaceStopOrder,
     TimeInForce,
 )
-from tapewire.ports import Query
+from tapewire.ports.query import Query
 from tapewire.protocol.codes import ResultCode
 from tapewire.protocol.commands import (
     CreateLimit,

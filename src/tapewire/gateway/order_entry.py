@@ -7,7 +7,7 @@ import logging
 from typing import NamedTuple
 
 from tapewire.model import Command, CommandKey, Outcome, Refused, TradingCode
-from tapewire.ports import CommandSink
+from tapewire.ports.venue import CommandSink
 from tapewire.protocol.codes import ResultCode
 from tapewire.protocol.errors import BadRequestError
 from tapewire.protocol.tokens import Claims, Scope

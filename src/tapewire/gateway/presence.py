@@ -18,7 +18,7 @@ import msgspec
 from tapewire.gateway.connection import Connection, ConnectionState
 from tapewire.gateway.limits import Limit
 from tapewire.gateway.standing import Reception, Standing
-from tapewire.ports import Clock
+from tapewire.ports.clock import Clock
 from tapewire.protocol.codes import CloseCode
 
 __all__ = ["ENDED_MAX", "EndedSession", "OpenSession", "Presence"]

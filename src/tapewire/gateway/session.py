@@ -20,7 +20,8 @@ from tapewire.gateway.outbox import Outbox, Outlet
 from tapewire.gateway.standing import Standing
 from tapewire.gateway.subscription import Subscription
 from tapewire.model import Order, Record, StopOrder, StreamPosition, Topic, TopicKind
-from tapewire.ports import Query, TooManyStreamsError, UnknownPortfolioError, UnknownTopicError
+from tapewire.ports.query import Query
+from tapewire.ports.venue import TooManyStreamsError, UnknownPortfolioError, UnknownTopicError
 from tapewire.protocol.assembler import Message
 from tapewire.protocol.codes import HANDLED, ResultCode
 from tapewire.protocol.errors import BadRequestError

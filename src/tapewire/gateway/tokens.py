@@ -16,7 +16,7 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tapewire.ports import Clock
+from tapewire.ports.clock import Clock
 from tapewire.protocol.limits import TOKEN_LIFE_SECONDS
 from tapewire.protocol.tokens import Claims, Scope
 

@@ -14,7 +14,7 @@ import msgspec
 from tapewire.journal.record import Entry, NewerRecordError, RecordError, TornRecordError
 from tapewire.journal.recovery import UnrecoverableError, read_entry
 from tapewire.journal.snapshot import SnapshotFound, read_snapshots
-from tapewire.ports import JournalError, JournalFile, SnapshotStore
+from tapewire.ports.journal import JournalError, JournalFile, SnapshotStore
 
 __all__ = ["DAMAGES_MAX", "Check", "Damage", "Repair", "check", "export", "plan_repair", "removed_by"]
 

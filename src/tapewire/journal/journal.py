@@ -23,7 +23,7 @@ from tapewire.journal.retention import Retention
 from tapewire.journal.shell import Shell, WriterThread
 from tapewire.journal.snapshot import SNAPSHOTS_KEPT, Snapshot
 from tapewire.journal.writer import OpenFile, Report, Writer
-from tapewire.ports import JournalError, SnapshotStore
+from tapewire.ports.journal import JournalError, SnapshotStore
 
 __all__ = ["CLOSE_S", "PROBE_S", "SNAPSHOT_RETRY_S", "Journal"]
 

@@ -17,7 +17,7 @@ from enum import IntEnum
 from typing import NamedTuple
 from zlib import crc32
 
-from tapewire.ports import JournalError
+from tapewire.ports.journal import JournalError
 
 __all__ = [
     "BODY_BYTES_MAX",

@@ -24,7 +24,7 @@ from tapewire.journal.record import (
     decode,
 )
 from tapewire.journal.snapshot import Snapshot, read_snapshots
-from tapewire.ports import JournalError, JournalFile, SnapshotStore
+from tapewire.ports.journal import JournalError, JournalFile, SnapshotStore
 
 __all__ = [
     "DamageError",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from tapewire.journal.mark import HASH_BYTES_MAX
-from tapewire.ports import JournalError, SnapshotStore
+from tapewire.ports.journal import JournalError, SnapshotStore
 
 __all__ = ["SNAPSHOTS_KEPT", "Snapshot", "SnapshotFound", "good_snapshots", "read_snapshots"]
 

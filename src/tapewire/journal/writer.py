@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tapewire.journal.entry_queue import Draft, EntryQueue, NotWritten, QueueState
 from tapewire.journal.record import Entry, EntryKind, encode
 from tapewire.journal.retention import Holdings, Retention
-from tapewire.ports import JournalError, JournalFile
+from tapewire.ports.journal import JournalError, JournalFile
 
 __all__ = ["Lost", "Report", "Writer"]
 

@@ -7,7 +7,8 @@ import copy
 from collections.abc import Sequence
 
 from tapewire.model import Bar
-from tapewire.ports import ArchiveBatch, ArchivedTrade, ArchiveError, InstrumentKey, TradesFilter
+from tapewire.ports.archive import ArchiveBatch, ArchivedTrade, ArchiveError, InstrumentKey
+from tapewire.ports.query import TradesFilter
 from tapewire.venues.memory_archive import MemoryArchive
 
 __all__ = ["SimulatedArchive"]

@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
 
-from tapewire.ports import FrameListener
+from tapewire.ports.network import FrameListener
 from tapewire.protocol.frames import split_frames
 from tapewire.simulation.link import Frame, Link, LinkConditions, Signal
 

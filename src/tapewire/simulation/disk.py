@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 
-from tapewire.ports import JournalError
+from tapewire.ports.journal import JournalError
 
 __all__ = ["SimulatedDisk", "SimulatedJournalFile", "SimulatedSnapshots"]
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tapewire.ports import ConnectError, HttpAnswer
+from tapewire.ports.network import ConnectError, HttpAnswer
 from tapewire.simulation.network import parse_host_port
 
 __all__ = ["AsgiApp", "HttpAddress", "HttpRequest", "SimulatedHttp"]

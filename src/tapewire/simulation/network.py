@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from tapewire.ports import ConnectError, FrameListener, HandshakeRefusedError
+from tapewire.ports.network import ConnectError, FrameListener, HandshakeRefusedError
 from tapewire.simulation.connection import ConnectionEnd, SimulatedConnection
 from tapewire.simulation.link import LinkConditions
 

@@ -19,7 +19,8 @@ from tapewire.model import (
     from_iso,
     row_key,
 )
-from tapewire.ports import EstimateOrder, FillsFilter, UnknownPortfolioError, UnknownTopicError
+from tapewire.ports.query import EstimateOrder, FillsFilter
+from tapewire.ports.venue import UnknownPortfolioError, UnknownTopicError
 
 __all__ = ["ScriptedPortfolios"]
 

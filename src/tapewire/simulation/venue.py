@@ -43,20 +43,18 @@ from tapewire.model import (
     to_iso,
     trading_day,
 )
-from tapewire.ports import (
+from tapewire.ports.clock import Clock
+from tapewire.ports.query import (
     BarNeighbours,
     BarsPage,
-    Clock,
     EstimateOrder,
-    FeedSink,
     FillsFilter,
     RecordsPage,
-    Snapshot,
     TradesFilter,
     TradesFound,
     TradesPage,
-    UnknownTopicError,
 )
+from tapewire.ports.venue import FeedSink, Snapshot, UnknownTopicError
 from tapewire.simulation.loop import START_NS
 from tapewire.simulation.scripted_commands import ScriptedCommands
 from tapewire.simulation.scripted_portfolios import ScriptedPortfolios

@@ -33,21 +33,19 @@ from tapewire.model import (
     TradingCode,
     trading_day,
 )
-from tapewire.ports import (
-    Archive,
-    ArchiveError,
+from tapewire.ports.archive import Archive, ArchiveError
+from tapewire.ports.clock import Clock
+from tapewire.ports.query import (
     BarNeighbours,
     BarsPage,
-    Clock,
     EstimateOrder,
-    FeedSink,
     FillsFilter,
     RecordsPage,
-    Snapshot,
     TradesFilter,
     TradesFound,
     TradesPage,
 )
+from tapewire.ports.venue import FeedSink, Snapshot
 from tapewire.venues.desk import Desk
 from tapewire.venues.directory import Directory
 from tapewire.venues.guid_memory import GuidMemory

@@ -11,7 +11,8 @@ import msgspec
 
 from tapewire.market import MINUTE_S, TickBar, fold
 from tapewire.model import DAY_S, MOSCOW_OFFSET_S, bar_ends_s, bar_opening_s
-from tapewire.ports import Archive, ArchivedTrade, TradesFilter
+from tapewire.ports.archive import Archive, ArchivedTrade
+from tapewire.ports.query import TradesFilter
 from tapewire.venues.keeper import Keeper
 from tapewire.venues.listing import Listing
 from tapewire.venues.past_bars import PastBars

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapewire.ports import TooManyStreamsError
+from tapewire.ports.venue import TooManyStreamsError
 
 __all__ = ["INTERVALS_MAX", "check_room"]
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from tapewire.model import Bar
-from tapewire.ports import Archive, ArchiveBatch, ArchivedTrade, ArchiveError, InstrumentKey
+from tapewire.ports.archive import Archive, ArchiveBatch, ArchivedTrade, ArchiveError, InstrumentKey
 from tapewire.venues.chart import FinishedBar
 from tapewire.venues.charts import BASE_INTERVALS_S
 from tapewire.venues.listing import Listing

@@ -20,7 +20,8 @@ from tapewire.model import (
     Trade,
     to_iso,
 )
-from tapewire.ports import ArchivedTrade, Snapshot
+from tapewire.ports.archive import ArchivedTrade
+from tapewire.ports.venue import Snapshot
 from tapewire.venues.bond_figures import BondFigures
 from tapewire.venues.charts import Charts
 from tapewire.venues.clusters import Clusters

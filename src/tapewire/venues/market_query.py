@@ -16,15 +16,8 @@ from tapewire.model import (
     is_interval,
     trading_day,
 )
-from tapewire.ports import (
-    BarNeighbours,
-    BarsPage,
-    Snapshot,
-    TradesFilter,
-    TradesFound,
-    TradesPage,
-    UnknownTopicError,
-)
+from tapewire.ports.query import BarNeighbours, BarsPage, TradesFilter, TradesFound, TradesPage
+from tapewire.ports.venue import Snapshot, UnknownTopicError
 from tapewire.venues.directory import Directory
 from tapewire.venues.history import History
 from tapewire.venues.listing import Listing

@@ -6,7 +6,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from tapewire.model import DAY_S, Bar
-from tapewire.ports import ArchiveBatch, ArchivedTrade, InstrumentKey, TradesFilter
+from tapewire.ports.archive import ArchiveBatch, ArchivedTrade, InstrumentKey
+from tapewire.ports.query import TradesFilter
 from tapewire.venues.selection import matching
 
 __all__ = ["BARS_MAX", "TRADES_MAX", "MemoryArchive"]

@@ -44,14 +44,8 @@ from tapewire.model import (
     TopicKind,
     TradingCode,
 )
-from tapewire.ports import (
-    EstimateOrder,
-    FillsFilter,
-    RecordsPage,
-    Snapshot,
-    UnknownPortfolioError,
-    UnknownTopicError,
-)
+from tapewire.ports.query import EstimateOrder, FillsFilter, RecordsPage
+from tapewire.ports.venue import Snapshot, UnknownPortfolioError, UnknownTopicError
 from tapewire.venues.directory import Directory
 from tapewire.venues.marks import LastPrices
 from tapewire.venues.order_records import OrderRecords, group_record

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tapewire.market import MINUTE_S, TickBar, fold
 from tapewire.model import DAY_S, MOSCOW_OFFSET_S, bar_ends_s
-from tapewire.ports import Archive, ArchivedTrade
+from tapewire.ports.archive import Archive, ArchivedTrade
 from tapewire.venues.chart import FinishedBar
 from tapewire.venues.charts import DAYS_MAX, MINUTES_MAX
 from tapewire.venues.listing import Listing

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from tapewire.model import Trade
-from tapewire.ports import ArchivedTrade, TradesFilter, TradesFound
+from tapewire.ports.archive import ArchivedTrade
+from tapewire.ports.query import TradesFilter, TradesFound
 
 __all__ = ["check_filter", "matching", "select_trades"]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tapewire.model import Record, StreamPosition, Topic, TopicKind
-from tapewire.ports import FeedSink
+from tapewire.ports.venue import FeedSink
 
 __all__ = ["PORTFOLIO_KINDS", "SERVED_KINDS", "Streams"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapewire.ports import Clock
+from tapewire.ports.clock import Clock
 
 __all__ = ["VenueClock"]
 

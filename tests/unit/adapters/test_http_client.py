@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 import pytest
 
 from tapewire.adapters.http_client import ANSWER_BYTES_MAX, AiohttpClient
-from tapewire.ports import ConnectError
+from tapewire.ports.network import ConnectError
 
 SECRET = "s3cr3t"
 

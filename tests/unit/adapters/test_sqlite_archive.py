@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tapewire.adapters.sqlite_archive import FORMAT_VERSION, SqliteArchive
 from tapewire.model import DAY_S, Bar, Side
-from tapewire.ports import Archive, ArchiveBatch, ArchivedTrade, ArchiveError, TradesFilter
+from tapewire.ports.archive import Archive, ArchiveBatch, ArchivedTrade, ArchiveError
+from tapewire.ports.query import TradesFilter
 from tapewire.venues.memory_archive import MemoryArchive
 
 SBER, GAZP = ("MOEX", "SBER", "TQBR"), ("MOEX", "GAZP", "TQBR")

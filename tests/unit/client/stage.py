@@ -15,7 +15,7 @@ from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
-from tapewire.ports import Transport
+from tapewire.ports.network import Transport
 from tapewire.simulation import HttpAddress, Network, SimulatedHttp
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10

@@ -19,7 +19,7 @@ from tapewire.client.tokens import TokenKeeper
 from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
 from tapewire.model import UNSET, Side, Topic
-from tapewire.ports import TradesPage
+from tapewire.ports.query import TradesPage
 from tapewire.protocol.words import Format
 from tapewire.simulation import LinkConditions, Network, ScriptedVenue, SimulatedHttp, VirtualClock, run_virtual
 from trading import instrument

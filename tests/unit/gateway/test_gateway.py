@@ -9,7 +9,7 @@ import pytest
 
 from tapewire.gateway.connection import Connection
 from tapewire.model import Exchange, Fill, Side, Topic, TopicKind
-from tapewire.ports import ConnectError
+from tapewire.ports.network import ConnectError
 from tapewire.simulation import run_virtual
 from unit.gateway.world import BOOK, SBER, TRADES, World, run
 

@@ -13,7 +13,7 @@ from tapewire.gateway.feeds import Event, FeedKey
 from tapewire.gateway.hub import Hub
 from tapewire.gateway.pulse import Pulse
 from tapewire.model import StreamPosition, Topic, TopicKind
-from tapewire.ports import FeedSink, Snapshot, UnknownTopicError
+from tapewire.ports.venue import FeedSink, Snapshot, UnknownTopicError
 from tapewire.protocol.words import Format
 from tapewire.simulation import run_virtual
 

@@ -11,7 +11,7 @@ import pytest
 from tapewire.gateway.addresses import address_of
 from tapewire.gateway.connection import FRAMES_PER_SECOND_MAX, PASTS_AT_ONCE_MAX
 from tapewire.gateway.limits import Limit, Limits
-from tapewire.ports import ConnectError
+from tapewire.ports.network import ConnectError
 from tapewire.protocol.limits import (
     HTTP_REQUESTS_PER_SECOND_MAX,
     MESSAGE_BYTES_MAX,

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from tapewire.model import TopicKind
-from tapewire.ports import TradesPage, UnknownTopicError
+from tapewire.ports.query import TradesPage
+from tapewire.ports.venue import UnknownTopicError
 from tapewire.protocol.limits import CONNECTIONS_PER_USER_MAX, SUBSCRIPTIONS_PER_CONNECTION_MAX
 from tapewire.protocol.requests import STREAMS
 from tapewire.simulation import START_NS

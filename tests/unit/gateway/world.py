@@ -18,7 +18,7 @@ from tapewire.gateway.limits import Limits
 from tapewire.gateway.outbox import OutboxMode
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
 from tapewire.market.catalogue import catalogue
-from tapewire.ports import Transport
+from tapewire.ports.network import Transport
 from tapewire.protocol.tokens import Secret
 from tapewire.simulation import (
     LinkConditions,

@@ -15,7 +15,7 @@ from tapewire.adapters.journal_file import SqliteJournalFile
 from tapewire.adapters.snapshot_files import SnapshotFiles
 from tapewire.journal import Journal, NotWritten
 from tapewire.journal import journal as journal_module
-from tapewire.ports import JournalError
+from tapewire.ports.journal import JournalError
 
 DEADLINE_S = 20.0
 

@@ -10,7 +10,7 @@ import pytest
 from journals import MemorySnapshots
 from tapewire.adapters.snapshot_files import SnapshotFiles
 from tapewire.journal.snapshot import Snapshot, good_snapshots, read_snapshots
-from tapewire.ports import JournalError, SnapshotStore
+from tapewire.ports.journal import JournalError, SnapshotStore
 from tapewire.simulation import SimulatedDisk
 
 SNAPSHOT = Snapshot(7, b"hash", b"state")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.pretty import pretty_repr
 
-from tapewire.ports import HttpAnswer
+from tapewire.ports.network import HttpAnswer
 
 
 def test_an_answer_shows_its_size_and_not_its_body() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tapewire.adapters import journal_file
 from tapewire.adapters.journal_file import APPLICATION_ID, FORMAT_VERSION, SqliteJournalFile
-from tapewire.ports import JournalError, JournalFile
+from tapewire.ports.journal import JournalError, JournalFile
 from tapewire.simulation import SimulatedDisk
 
 Open = Callable[[], JournalFile]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapewire.ports import JournalError
+from tapewire.ports.journal import JournalError
 from tapewire.simulation import SimulatedDisk, SimulatedJournalFile
 
 

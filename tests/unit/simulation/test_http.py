@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tapewire.ports import ConnectError
+from tapewire.ports.network import ConnectError
 from tapewire.simulation import HttpAddress, SimulatedHttp, run_virtual
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tapewire.ports import ConnectError, HandshakeRefusedError, Transport
+from tapewire.ports.network import ConnectError, HandshakeRefusedError, Transport
 from tapewire.simulation import (
     CLOSE_WAIT_S,
     DeadlockError,

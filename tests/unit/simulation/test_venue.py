@@ -29,7 +29,7 @@ from tapewire.model import (
     TopicKind,
     Unavailable,
 )
-from tapewire.ports import UnknownPortfolioError, UnknownTopicError
+from tapewire.ports.venue import UnknownPortfolioError, UnknownTopicError
 from tapewire.simulation import START_NS, ScriptedVenue, VirtualClock, run_virtual
 from trading import RecordingSink
 

@@ -17,10 +17,10 @@ from tapewire.model import (
     Topic,
     TopicKind,
 )
-from tapewire.ports import (
+from tapewire.ports.query import Query
+from tapewire.ports.venue import (
     CommandSink,
     FeedSource,
-    Query,
     TooManyStreamsError,
     UnknownPortfolioError,
     UnknownTopicError,

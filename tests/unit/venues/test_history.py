@@ -9,7 +9,9 @@ from tapewire.adapters.sqlite_archive import SqliteArchive
 from tapewire.market import Market, TickBar, catalogue, fold
 from tapewire.market.trading_hours import AROUND_THE_CLOCK, SessionName, TradingHours
 from tapewire.model import DAY_S, WEEK_S, YEAR_S, Side, Topic, TopicKind, bar_opening_s
-from tapewire.ports import ArchiveError, TradesFilter, UnknownTopicError
+from tapewire.ports.archive import ArchiveError
+from tapewire.ports.query import TradesFilter
+from tapewire.ports.venue import UnknownTopicError
 from tapewire.simulation import VirtualClock, run_virtual
 from tapewire.simulation.archive import SimulatedArchive
 from tapewire.venues import EmbeddedVenue

@@ -36,7 +36,8 @@ from tapewire.model import (
     TopicKind,
     row_key,
 )
-from tapewire.ports import EstimateOrder, FillsFilter, UnknownPortfolioError, UnknownTopicError
+from tapewire.ports.query import EstimateOrder, FillsFilter
+from tapewire.ports.venue import UnknownPortfolioError, UnknownTopicError
 from tapewire.venues import EmbeddedVenue
 from tapewire.venues.portfolios import MARKS_EVERY_NS
 from trading import BUY, SELL, FakeClock, RecordingSink

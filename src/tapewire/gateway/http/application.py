@@ -37,7 +37,10 @@ from tapewire.gateway.misuse import Misuse, Offence
 from tapewire.gateway.order_entry import OrderEntry, check_portfolio, check_scope
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.model import CommandKey
-from tapewire.ports import ArchiveError, Clock, Query, UnknownPortfolioError, UnknownTopicError
+from tapewire.ports.archive import ArchiveError
+from tapewire.ports.clock import Clock
+from tapewire.ports.query import Query
+from tapewire.ports.venue import UnknownPortfolioError, UnknownTopicError
 from tapewire.protocol.errors import BadRequestError, NotJsonError
 from tapewire.protocol.http_requests import HttpRequest, read_http_request
 from tapewire.protocol.limits import GUID_CHARACTERS_MAX

@@ -26,7 +26,7 @@ from tapewire.model import (
     bar_ends_s,
     trading_day,
 )
-from tapewire.ports import Query, TradesFilter
+from tapewire.ports.query import Query, TradesFilter
 
 __all__ = ["delayed_bars", "delayed_quote", "fold"]
 

@@ -14,7 +14,7 @@ from tapewire.gateway.http.answers import error_answer, group_error_answer
 from tapewire.gateway.misuse import Offence
 from tapewire.gateway.order_entry import OrderEntry
 from tapewire.model import CommandKey, Instrument, Record
-from tapewire.ports import Query
+from tapewire.ports.query import Query
 from tapewire.protocol.codes import INVALID_TOKEN
 from tapewire.protocol.http_requests import HttpRequest
 from tapewire.protocol.limits import ANONYMOUS_DELAY_SECONDS

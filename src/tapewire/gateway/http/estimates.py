@@ -11,7 +11,7 @@ from tapewire.gateway.http.answers import record_answer, rows_answer
 from tapewire.gateway.http.endpoint import Call
 from tapewire.gateway.order_entry import check_portfolio
 from tapewire.model import OrderEstimate, Refused
-from tapewire.ports import EstimateOrder
+from tapewire.ports.query import EstimateOrder
 from tapewire.protocol.http_orders import EstimateBody, Place, read_estimate, read_estimates
 from tapewire.protocol.replies import code_text
 

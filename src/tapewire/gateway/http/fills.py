@@ -8,7 +8,7 @@ from tapewire.gateway.http.answers import rows_answer
 from tapewire.gateway.http.endpoint import Call
 from tapewire.gateway.http.portfolio import records
 from tapewire.model import Fill, TopicKind
-from tapewire.ports import FillsFilter
+from tapewire.ports.query import FillsFilter
 from tapewire.protocol.http_portfolio import (
     AskFills,
     AskPastFills,

@@ -11,7 +11,7 @@ from tapewire.gateway.http.answers import record_answer, rows_answer
 from tapewire.gateway.http.endpoint import Call, not_found
 from tapewire.gateway.misuse import Offence
 from tapewire.model import Exchange, Order, Position, Record, StopOrder, Topic, TopicKind
-from tapewire.ports import UnknownPortfolioError
+from tapewire.ports.venue import UnknownPortfolioError
 from tapewire.protocol.http_portfolio import (
     AskDerivativesRisk,
     AskLoginPositions,

@@ -26,7 +26,7 @@ from tapewire.model import (
     TradingStatus,
     UnsetType,
 )
-from tapewire.ports import Query
+from tapewire.ports.query import Query
 from tapewire.protocol.http_requests import AskCatalogue, AskSecurities, AskSecurity
 from tapewire.protocol.words import Format
 

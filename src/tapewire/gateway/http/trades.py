@@ -8,7 +8,7 @@ from tapewire.gateway.http.answers import rows_answer
 from tapewire.gateway.http.endpoint import Call
 from tapewire.gateway.http.securities import topic_of
 from tapewire.model import TopicKind, Trade, TradesHistory
-from tapewire.ports import TradesFilter
+from tapewire.ports.query import TradesFilter
 from tapewire.protocol.http_requests import AskPastTrades, AskTrades
 from tapewire.protocol.limits import HTTP_TRADES_MAX, UNIX_SECONDS_MAX
 

@@ -10,7 +10,8 @@ import pytest
 from tapewire.gateway.http import application
 from tapewire.gateway.http.market import MARKET_ENDPOINTS
 from tapewire.gateway.http.routes import ENDPOINTS
-from tapewire.ports import ArchiveError, UnknownTopicError
+from tapewire.ports.archive import ArchiveError
+from tapewire.ports.venue import UnknownTopicError
 from tapewire.simulation import ScriptedVenue
 from unit.gateway.http.hall import Hall, run
 

@@ -36,7 +36,7 @@ from tapewire.model import (
     ReplaceStopOrder,
     Unavailable,
 )
-from tapewire.ports import EstimateOrder
+from tapewire.ports.query import EstimateOrder
 from unit.gateway.commands import LIMIT, MARKET, STOP, STOP_LIMIT
 from unit.gateway.http.hall import Hall, run
 from unit.gateway.world import OTHER_REFRESH, READER_REFRESH, REFRESH

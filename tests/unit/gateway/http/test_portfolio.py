@@ -8,7 +8,7 @@ import pytest
 
 from portfolio import derivatives_risk, fill, money, order, position, risk, stop_order, summary
 from tapewire.model import Exchange, RepoDetails, Side, Topic, TopicKind
-from tapewire.ports import UnknownTopicError
+from tapewire.ports.venue import UnknownTopicError
 from tapewire.simulation import ScriptedVenue
 from unit.gateway.http.hall import Hall, run
 from unit.gateway.world import OTHER_REFRESH, READER_REFRESH

@@ -13,7 +13,7 @@ import pytest
 from tapewire.gateway.http import http_application
 from tapewire.gateway.order_entry import OrderEntry
 from tapewire.gateway.tokens import TokenAuthority
-from tapewire.ports import HttpAnswer
+from tapewire.ports.network import HttpAnswer
 from tapewire.protocol.limits import HTTP_BODY_BYTES_MAX
 from tapewire.protocol.tokens import claims_of
 from tapewire.simulation import ScriptedVenue, SimulatedHttp, VirtualClock, run_virtual
