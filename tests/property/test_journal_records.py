@@ -11,7 +11,7 @@ from tapewire.journal import DamageError, Entry, EntryKind, StepRun, recover
 from tapewire.journal.record import DamagedRecordError, decode, encode, scan
 from tapewire.journal.steps import STEPS_MAX
 
-OWNERS_KINDS = [EntryKind.COMMAND, EntryKind.MARKET_STEPS, EntryKind.TIME_PASSED, EntryKind.EPOCH_STARTED]
+OWNERS_KINDS = [EntryKind.COMMAND, EntryKind.MARKET_STEPS, EntryKind.STEPS_MADE, EntryKind.EPOCH_STARTED]
 DRAFTS = st.lists(
     st.tuples(st.sampled_from(OWNERS_KINDS), st.integers(-(2**63), 2**63 - 1), st.binary(max_size=60)), max_size=20
 )

@@ -105,14 +105,36 @@ class Accounts:
         self.fills = Fills()
         self._accounts: dict[str, Account] = {}
         for terms in accounts:
-            if terms.name in self._accounts:
-                raise ValueError(f"portfolio {terms.name} is there twice")
-            self._accounts[terms.name] = Account(terms)
+            self.open(terms)
+
+    def open(self, terms: AccountTerms) -> None:
+        """Open one more portfolio.
+
+        Raises:
+            ValueError: There is one of this name, or its terms make no sense, see ``Account``.
+        """
+        self.check(terms)
+        self._accounts[terms.name] = Account(terms)
+
+    def check(self, terms: AccountTerms) -> None:
+        """Look whether a portfolio could be opened; nothing changes.
+
+        Raises:
+            ValueError: As for ``open``.
+        """
+        if terms.name in self._accounts:
+            raise ValueError(f"portfolio {terms.name} is there twice")
+        Account(terms)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The portfolios, in the order they were given."""
         return tuple(self._accounts)
+
+    @property
+    def terms(self) -> tuple[AccountTerms, ...]:
+        """What the portfolios were opened with, in the same order."""
+        return tuple(account.terms for account in self._accounts.values())
 
     def account(self, name: str) -> Account:
         """Return a portfolio, for reading.

@@ -7,7 +7,7 @@ import logging
 from typing import NamedTuple
 
 from tapewire.model import Command, CommandKey, Outcome, Refused, TradingCode
-from tapewire.ports.venue import CommandSink
+from tapewire.ports.venue import CommandSink, OutcomeUnknownError
 from tapewire.protocol.codes import ResultCode
 from tapewire.protocol.errors import BadRequestError
 from tapewire.protocol.tokens import Claims, Scope
@@ -55,6 +55,8 @@ class OrderEntry:
         except TimeoutError:
             log.error("%s: no answer of the venue within %g s", type(command).__name__, COMMAND_DEADLINE_S)
             return NoAnswer(f"The venue did not answer within {COMMAND_DEADLINE_S:g} s")
+        except OutcomeUnknownError as error:
+            return NoAnswer(str(error))
         except Exception as error:
             log.error("%s: the venue has failed", type(command).__name__, exc_info=error)
             return NoAnswer("The venue has failed")

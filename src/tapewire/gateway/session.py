@@ -21,7 +21,12 @@ from tapewire.gateway.standing import Standing
 from tapewire.gateway.subscription import Subscription
 from tapewire.model import Order, Record, StopOrder, StreamPosition, Topic, TopicKind
 from tapewire.ports.query import Query
-from tapewire.ports.venue import TooManyStreamsError, UnknownPortfolioError, UnknownTopicError
+from tapewire.ports.venue import (
+    TooManyStreamsError,
+    UnknownPortfolioError,
+    UnknownTopicError,
+    VenueUnavailableError,
+)
 from tapewire.protocol.assembler import Message
 from tapewire.protocol.codes import HANDLED, ResultCode
 from tapewire.protocol.errors import BadRequestError
@@ -178,6 +183,8 @@ class DataSession:
             feed = self._feed(key)
         except TooManyStreamsError as error:
             raise self._standing.refusal(guid, Limit.STREAMS, f"Too many streams: {error}") from error
+        except VenueUnavailableError as error:
+            raise BadRequestError(guid, ResultCode.UNAVAILABLE, str(error)) from error
         except UnknownPortfolioError as error:
             raise BadRequestError(guid, ResultCode.NOT_FOUND, _unknown_portfolio(topic)) from error
         except UnknownTopicError as error:

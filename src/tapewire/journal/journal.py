@@ -199,8 +199,12 @@ class Journal:
         at_ns: int,
         applied: Callable[[Entry], None],
         failed: Callable[[NotWritten], None],
+        *,
+        is_vital: bool = False,
     ) -> NotWritten | None:
         """Put an entry behind all others. Returns at once: None when it was taken, else why not.
+
+        A lack of room does not refuse an entry that ``is_vital``: one that a snapshot needs, which makes room.
 
         Of an entry that was taken exactly one callback is called, never inside this call: ``applied`` when it is
         durable, in the order of the calls, or ``failed``. An exception of either stops the journal: an entry that
@@ -209,7 +213,8 @@ class Journal:
         Raises:
             ValueError: The body is larger than ``BODY_BYTES_MAX``.
         """
-        return self._append(Draft(kind, body, at_ns, applied, failed), self.refusal)
+        refusal = self._refusal if is_vital else self.refusal
+        return self._append(Draft(kind, body, at_ns, applied, failed), refusal)
 
     def mark(self, state_hash: bytes, at_ns: int) -> NotWritten | None:
         """Journal the hash of the owner's state of now: a replay is held to it.

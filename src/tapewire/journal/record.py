@@ -53,14 +53,16 @@ class EntryKind(IntEnum):
     COMMAND = 1
     #: A run of steps of the market (``journal.steps``).
     MARKET_STEPS = 2
-    #: The clock has moved and something was due.
-    TIME_PASSED = 3
+    #: Where the owner's steps stood: what is journaled with it is a state of that moment.
+    STEPS_MADE = 3
     #: The owner has started anew.
     EPOCH_STARTED = 4
     #: The journal's own: which state the owner had at a sequence (``journal.mark``).
     MARK = 5
     #: The journal's own: the disk takes records again.
     PROBE = 6
+    #: The owner has opened accounts.
+    ACCOUNTS_OPENED = 7
 
 
 #: Kinds that are never handed to the owner.

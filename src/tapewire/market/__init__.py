@@ -13,6 +13,7 @@ from tapewire.market.market import EVENTS_PER_SECOND_MAX, PARTICIPANT_MARK, Mark
 from tapewire.market.options import OPTION_TERMS, OptionFigures, OptionTerms
 from tapewire.market.past import HOUR_S, MINUTE_S, Past
 from tapewire.market.split import PastTrade, split, trades_of
+from tapewire.market.state import MarketState
 from tapewire.market.taker import Taker
 from tapewire.market.tick_bar import TickBar, fold
 from tapewire.market.trading_hours import AROUND_THE_CLOCK, SessionName, TradingHours
@@ -34,6 +35,7 @@ __all__ = [
     "Floor",
     "Maker",
     "Market",
+    "MarketState",
     "OptionFigures",
     "OptionTerms",
     "Pace",

@@ -34,6 +34,8 @@ class FairPrice:
     def anchor(self, close_ticks: int, band_ticks: tuple[int, int]) -> None:
         """Be drawn back to another close from now on, within other price limits."""
         low, high = band_ticks
+        #: What it is drawn to.
+        self.close_ticks = close_ticks
         self._close = float(close_ticks)
         room = min(high - self._close, self._close - low)
         self._low = self._close - room * _LIMIT_PART

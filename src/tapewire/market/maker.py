@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
-from typing import NamedTuple
 
 from tapewire.market.floor import Floor
+from tapewire.market.state import OwnOrder
 from tapewire.model import CancelOrder, Done, Instrument, OrderType, PlaceOrder, Side
 
 __all__ = ["LADDER_TICKS", "MAKER_ORDERS_MAX", "Maker"]
@@ -28,13 +29,6 @@ _CANDIDATES = 3
 _CANCEL_ATTEMPTS_MAX = 8
 
 
-class _OwnOrder(NamedTuple):
-    number: str
-    portfolio: str
-    side: Side
-    ticks: int
-
-
 class Maker:
     """Quotes one instrument around its fair price, passively: it never takes what others offer."""
 
@@ -49,9 +43,18 @@ class Maker:
         self._instrument = instrument
         self._portfolios = portfolios
         self._lots_max = lots_max
-        self._own: list[_OwnOrder] = []
+        self._own: list[OwnOrder] = []
         #: The lowest and the highest price that an order may carry.
         self.band_ticks = instrument.price_band_ticks
+
+    @property
+    def own(self) -> tuple[OwnOrder, ...]:
+        """The orders that it remembers."""
+        return tuple(self._own)
+
+    @own.setter
+    def own(self, orders: Iterable[OwnOrder]) -> None:
+        self._own = list(orders)
 
     def open(self, floor: Floor, random: Random, fair_ticks: float) -> int:
         """Fill both sides of an empty book and return the number of accepted orders."""
@@ -97,7 +100,7 @@ class Maker:
         )
         if not isinstance(outcome, Done):
             return False
-        self._own.append(_OwnOrder(outcome.order_number, portfolio, side, ticks))
+        self._own.append(OwnOrder(outcome.order_number, portfolio, side, ticks))
         return True
 
     def _passive(self, floor: Floor, side: Side, ticks: int) -> int:
@@ -116,7 +119,7 @@ class Maker:
                 return True
         return False
 
-    def _forget_worst(self, random: Random, fair_ticks: float) -> _OwnOrder:
+    def _forget_worst(self, random: Random, fair_ticks: float) -> OwnOrder:
         own = self._own
         candidates = [int(random.random() * len(own)) for _ in range(_CANDIDATES)]
         worst = max(candidates, key=lambda position: _misplaced_ticks(own[position], fair_ticks))
@@ -130,7 +133,7 @@ def _at_distance(fair_ticks: float, side: Side, distance: int) -> int:
     return int(fair_ticks) + 1 - distance if side is Side.BUY else int(fair_ticks) + distance
 
 
-def _misplaced_ticks(order: _OwnOrder, fair_ticks: float) -> float:
+def _misplaced_ticks(order: OwnOrder, fair_ticks: float) -> float:
     """How far an order is from where the maker would place it now; what the price has passed counts most."""
     gap = fair_ticks - order.ticks if order.side is Side.BUY else order.ticks - fair_ticks
     if gap < 0:

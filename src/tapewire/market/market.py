@@ -11,6 +11,7 @@ from tapewire.market.activity import WINDOW_S, Pace, pace_of
 from tapewire.market.fair_price import FairPrice
 from tapewire.market.floor import Floor
 from tapewire.market.maker import Maker
+from tapewire.market.state import CrowdState, MarketState
 from tapewire.market.taker import Taker
 from tapewire.model import Instrument
 
@@ -138,6 +139,28 @@ class Market:
         """Tell the participants of an instrument whether it is traded; meanwhile their orders rest."""
         self._crowds[position].may_trade = is_open
 
+    def state(self) -> MarketState:
+        """Return a copy of all that the participants know; seed and rate are the market's settings."""
+        return MarketState(
+            next_step=self._next_step,
+            crowds=tuple(crowd.state(is_to_open=crowd in self._to_open) for crowd in self._crowds),
+        )
+
+    def restore(self, state: MarketState) -> None:
+        """Go on where a market of the same instruments stood, whatever its settings were.
+
+        Raises:
+            ValueError: It had another number of instruments; nothing has changed.
+        """
+        if len(state.crowds) != len(self._crowds):
+            raise ValueError(f"the state has {len(state.crowds)} instruments, the market {len(self._crowds)}")
+        self._next_step = state.next_step
+        for crowd, before in zip(self._crowds, state.crowds, strict=True):
+            crowd.restore(before)
+        self._to_open = [
+            crowd for crowd, before in zip(self._crowds, state.crowds, strict=True) if before.is_to_open
+        ]
+
     def _events_until(self, step: int) -> int:
         return self.events_per_second * step * _STEP_NS // 1_000_000_000
 
@@ -161,6 +184,23 @@ class _Crowd:
             self._fair.ticks = float(last_ticks)
         self._fair.anchor(close_ticks, band_ticks)
         self._maker.band_ticks = band_ticks
+
+    def state(self, *, is_to_open: bool) -> CrowdState:
+        return CrowdState(
+            may_trade=self.may_trade,
+            is_to_open=is_to_open,
+            fair_ticks=self._fair.ticks,
+            close_ticks=self._fair.close_ticks,
+            band_ticks=self._maker.band_ticks,
+            own=self._maker.own,
+        )
+
+    def restore(self, state: CrowdState) -> None:
+        self.may_trade = state.may_trade
+        self._fair.anchor(state.close_ticks, state.band_ticks)
+        self._fair.ticks = state.fair_ticks
+        self._maker.band_ticks = state.band_ticks
+        self._maker.own = state.own
 
     def open(self, floor: Floor, random: Random) -> int:
         return self._maker.open(floor, random, self._fair.ticks)

@@ -10,15 +10,25 @@ __all__ = [
     "CommandSink",
     "FeedSink",
     "FeedSource",
+    "OutcomeUnknownError",
     "Snapshot",
     "TooManyStreamsError",
     "UnknownPortfolioError",
     "UnknownTopicError",
+    "VenueUnavailableError",
 ]
 
 
 class TooManyStreamsError(Exception):
     """A source makes no more streams of this kind now; the text says how many there are."""
+
+
+class OutcomeUnknownError(Exception):
+    """Nobody can tell yet whether a command will be carried out; the text says why."""
+
+
+class VenueUnavailableError(Exception):
+    """The venue cannot say this now, and will again; the text says why."""
 
 
 class UnknownTopicError(LookupError):

@@ -65,7 +65,8 @@ class Desk:
         self._portfolios = portfolios
         self._translate = Translator(directory, core).translate
         self._clock = clock
-        self._passed_s = 0
+        #: The second up to which time has passed for orders and bars.
+        self.passed_s = 0
 
     def best(self, instrument: Instrument) -> tuple[int | None, int | None]:
         """Return the best bid and the best ask, ticks; None for an empty side."""
@@ -104,9 +105,9 @@ class Desk:
 
     def pass_time(self, now_s: int) -> None:
         """Finish the bars and end or fire the orders whose time has come; the streams hold what is to be told."""
-        if now_s == self._passed_s:
+        if now_s == self.passed_s:
             return
-        self._passed_s = now_s
+        self.passed_s = now_s
         due_at_ns = self._core.due_at_ns
         if due_at_ns is not None and due_at_ns <= self._clock.now_ns():
             self._apply(exchange.PassTime())

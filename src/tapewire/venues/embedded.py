@@ -2,11 +2,12 @@
 
 ::
 
-    users' commands ─┐                       ┌─ listings: book, tape, figures ──── current, recent_trades
-    supervisor ──────┼─ desk ──── exchange ──┼─ portfolios: orders, fills, money ─ portfolio_records, state
-    participants ────┘  (one     (clearing:  ├─ streams: who has to be told ────── changed, happened
-                         order)   accounts)  └─ keeper ── archive ─┐
-                                                 seeded past ──────┴─ history ──── bars, trades
+    users' commands ─┐                    ┌─ listings, portfolios ── current, records, answers
+                     ├─ sequencer ─ hall ─┼─ streams ────────────── changed, happened
+    market's steps ──┘      │             └─ keeper ── archive
+                         journal
+
+Without a journal commands and steps reach the hall at once, and nothing outlives the program but the archive.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from tapewire.exchange import FIRST_ORDER_ID, Accounts, AccountTerms, Exchange
-from tapewire.market import AROUND_THE_CLOCK, BOND_TERMS, Market, Past, TradingHours, pace_of
+from tapewire.exchange import AccountTerms
+from tapewire.journal import Journal
+from tapewire.market import AROUND_THE_CLOCK, Market, TradingHours
 from tapewire.model import (
     Command,
     CommandKey,
     Fill,
     Instrument,
-    InstrumentKind,
     LegacyMoney,
     OrderEstimate,
     OrderGroup,
@@ -31,7 +32,6 @@ from tapewire.model import (
     Topic,
     TopicKind,
     TradingCode,
-    trading_day,
 )
 from tapewire.ports.archive import Archive, ArchiveError
 from tapewire.ports.clock import Clock
@@ -46,20 +46,13 @@ from tapewire.ports.query import (
     TradesPage,
 )
 from tapewire.ports.venue import FeedSink, Snapshot
-from tapewire.venues.desk import Desk
-from tapewire.venues.directory import Directory
-from tapewire.venues.guid_memory import GuidMemory
-from tapewire.venues.history import History
-from tapewire.venues.keeper import Keeper
-from tapewire.venues.listing import Listing
-from tapewire.venues.market_query import TIMED_KINDS, MarketQuery
-from tapewire.venues.marks import LastPrices
+from tapewire.venues.hall import Hall
+from tapewire.venues.hall_state import HallSettings, HallState
+from tapewire.venues.market_query import TIMED_KINDS
 from tapewire.venues.memory_archive import MemoryArchive
-from tapewire.venues.past_bars import PastBars, id_at
-from tapewire.venues.portfolios import Portfolios
-from tapewire.venues.revival import remember
+from tapewire.venues.replay import recover
+from tapewire.venues.sequencer import Sequencer
 from tapewire.venues.streams import Streams
-from tapewire.venues.supervisor import Supervisor
 from tapewire.venues.translation import named_participant
 from tapewire.venues.venue_clock import VenueClock
 
@@ -72,19 +65,16 @@ STEPS_AT_ONCE_MAX = 20
 #: Wake-ups come at the edge of a step; the part of a step by which rounding may make them look early.
 _EARLY_PART = 1e-3
 
-#: A crash loses at most so much of the market's past.
+#: A crash loses at most so much of the market's past, without a journal.
 _KEEP_EVERY_S = 1.0
-
-#: Windows of usual trading that make up the open interest of the past: four hours of them.
-_OPEN_INTEREST_WINDOWS = 48
 
 
 class EmbeddedVenue:
     """Implements ``FeedSource``, ``CommandSink`` and ``Query`` over an exchange in this process.
 
     All calls belong to one event loop's thread. Records carry event time: the wall clock at the command that
-    caused them, never going back. Each start is a new epoch with empty books; order and trade numbers are above
-    those of the one before, and with an archive the tape, the bars and the prices go on.
+    caused them, never going back. Each start is a new epoch of all streams. Order and trade numbers only grow;
+    with an archive the tape, the bars and the prices go on, with a journal everything does.
     """
 
     def __init__(
@@ -94,6 +84,7 @@ class EmbeddedVenue:
         clock: Clock,
         accounts: Iterable[AccountTerms] = (),
         archive: Archive | None = None,
+        journal: Journal | None = None,
         hours: TradingHours = AROUND_THE_CLOCK,
     ) -> None:
         """Open the venue; its books are empty until ``run`` or ``step``.
@@ -101,9 +92,11 @@ class EmbeddedVenue:
         Args:
             market: Participants and instruments; the venue takes it over.
             clock: Stamps what happens.
-            accounts: The portfolios that may trade, opened with their starting cash; each name once.
-            archive: What outlives the venue; ``start`` must be awaited before anything else. None: nothing
-                does, and ``start`` may be left out.
+            accounts: The portfolios that may trade, opened with their starting cash; each name once. Those that
+                a journal knows already stay as they are.
+            archive: Market data that outlives the venue; ``start`` must be awaited before anything else. None:
+                nothing does, and ``start`` may be left out.
+            journal: Commands that outlive it, not recovered yet; it needs an archive, and ``start`` as well.
             hours: When instruments are traded; outside of them orders are refused with code 306, cancellations
                 are not, and what rests stays.
 
@@ -111,112 +104,121 @@ class EmbeddedVenue:
             ValueError: Two instruments have the same exchange, symbol and board, or an account cannot be
                 opened.
         """
+        assert journal is None or archive is not None, "what a journal brings back needs its past"
+        self._wall = clock
         self._clock = VenueClock(clock)
-        at_ns = self._clock.now_ns()
-        # Of one width, so that later epochs are larger texts.
-        epoch = f"{at_ns:016x}"
-        self._market = market
-        self._directory = Directory(market.instruments)
-        # Without a journal a restart forgets the numbers it has given. Starting from the time keeps them
-        # growing all the same, as long as there are fewer than 100,000 orders or 10,000 trades a second.
-        marks = LastPrices()
-        books = Accounts(
-            market.instruments, accounts, marks, day=trading_day(at_ns // 1_000_000_000), bonds=BOND_TERMS
-        )
-        self._core = Exchange(
-            market.instruments,
-            clearing=books,
-            first_order_id=FIRST_ORDER_ID + at_ns // 10_000,
-            first_trade_id=id_at(at_ns),
-        )
-        marks.follow(self._core, books)
-        self._listings = tuple(
-            Listing(
-                instrument, self._core.book(position), BOND_TERMS.get(instrument.symbol), epoch=epoch, at_ns=at_ns
-            )
-            for position, instrument in enumerate(market.instruments)
-        )
+        self._accounts = tuple(accounts)
         self._streams = Streams()
         self._archive = MemoryArchive() if archive is None else archive
-        self._keeper = Keeper(self._listings, self._archive)
-        self._portfolios = Portfolios(
-            self._core, books, marks, self._directory, self._streams, epoch=epoch, now_ns=self._clock.now_ns
-        )
-        self._desk = Desk(
-            self._core,
-            self._directory,
-            self._listings,
-            self._streams,
-            self._keeper,
-            self._portfolios,
-            clock=self._clock,
-        )
-        self._query = MarketQuery(self._directory, self._listings, (), now_ns=self._clock.now_ns)
-        self._guids = GuidMemory()
-        self._hours = hours
-        self._supervisor = Supervisor(self._desk, self._listings, self._streams, market, hours)
+        self._journal = journal
+        self._sequencer: Sequencer | None = None
         self._flushing: asyncio.Task[None] | None = None
-        past = self._look_back(at_ns // 1_000_000_000)
-        for listing, bars in zip(self._listings, past, strict=True):
-            today = bars.today()
-            listing.restore(bars, now_ns=at_ns, days=() if today is None else (today,))
-        self._supervisor.begin(at_ns // 1_000_000_000)
-        #: Market steps that were left out because the loop was late.
-        self.steps_skipped = 0
+        self._skipped = 0
+        self._hall = Hall(
+            market,
+            hours,
+            clock=self._clock,
+            streams=self._streams,
+            archive=self._archive,
+            accounts=self._accounts,
+        )
+        self._hall.forget()
+        self._hall.open_trading()
 
     # --- life -------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Continue where the archive ends: prices, tape, bars, numbers. Before anything else happens.
+        """Continue where journal and archive end. Before anything else happens.
 
         Raises:
             ArchiveError: The archive cannot be read.
+            JournalError: The journal cannot be read or written, or does not lead where it led before.
+            SnapshotRefusedError: The journal is of other instruments, or of another version.
         """
-        now_ns = self._clock.now_ns()
-        now_s = now_ns // 1_000_000_000
-        began_at_s = await self._archive.began_at_s(now_s)
-        # The past reaches up to now, later than the moment of the first numbers.
-        self._core.skip_trade_ids(id_at(now_ns))
-        last_id = await self._archive.last_trade_id()
-        if last_id is not None:
-            self._core.skip_trade_ids(last_id + 1)
-        past = self._look_back(began_at_s)
-        for position, (listing, bars) in enumerate(zip(self._listings, past, strict=True)):
-            memory = await remember(listing, self._archive, bars.today(), now_s)
-            listing.restore(bars, now_ns=now_ns, prints=memory.prints, minutes=memory.minutes, days=memory.days)
-            self._keeper.finished(position, memory.finished)
-        self._supervisor.begin(now_s)
+        settings = self._hall.settings
+        recovered = None if self._journal is None else await recover(self._journal, self._hall_of)
+        if recovered is None:
+            await self._hall.look_back()
+            self._hall.open_trading()
+        else:
+            self._hall = recovered
+        if self._journal is not None:
+            await self._begin_journal(self._journal, settings, is_new=recovered is None)
         self._streams.flush()
 
+    def _hall_of(self, state: HallState) -> Hall:
+        hall = self._hall
+        return Hall(
+            hall.market,
+            hall.hours,
+            clock=self._clock,
+            streams=self._streams,
+            archive=self._archive,
+            state=state,
+        )
+
+    async def _begin_journal(self, journal: Journal, settings: HallSettings, *, is_new: bool) -> None:
+        journal.start()
+        self._sequencer = Sequencer(
+            journal,
+            self._hall,
+            self._clock,
+            stopwatch_s=self._wall.stopwatch_s,
+            tell=self._streams.flush,
+        )
+        await self._sequencer.begin(settings, self._hall.state().encode() if is_new else None)
+        await self._sequencer.open_accounts(self._accounts)
+
     async def stop(self) -> None:
-        """Bring what is known into the archive; ``run`` must have ended. The archive itself stays open.
+        """Bring what is known to journal and archive; ``run`` must have ended. The archive itself stays open.
 
         Raises:
             ArchiveError: The archive did not take it.
         """
-        await self._keeper.flush()
+        if self._sequencer is not None:
+            await self._sequencer.stop()
+        elif self._journal is not None:
+            await self._journal.close()
+        if self._may_keep:
+            await self._hall.keeper.flush()
 
-    def _look_back(self, until_s: int) -> list[PastBars]:
-        """Lay the seeded past before a moment and return each listing's view of it."""
-        past = Past(self._market.instruments, seed=self._market.seed, until_s=until_s, hours=self._hours)
-        views = [
-            PastBars(past, position, open_interest=_open_interest_at_start(instrument))
-            for position, instrument in enumerate(self._market.instruments)
-        ]
-        self._query.histories = [
-            History(listing, view, self._archive, self._keeper)
-            for listing, view in zip(self._listings, views, strict=True)
-        ]
-        return views
+    async def wait(self) -> None:
+        """Return when the journal is closed; raises what has stopped it. Without one: wait for ever."""
+        if self._journal is None:
+            await asyncio.get_running_loop().create_future()
+        else:
+            await self._journal.wait()
+
+    async def open_accounts(self, accounts: Iterable[AccountTerms]) -> None:
+        """Open portfolios; those that are there already stay as they are.
+
+        Raises:
+            JournalError: The journal cannot be written; none was opened.
+            ValueError: Terms make no sense; none was opened.
+        """
+        if self._sequencer is not None:
+            await self._sequencer.open_accounts(accounts)
+            return
+        new = [terms for terms in accounts if terms.name not in self._hall.accounts.names]
+        for terms in new:
+            self._hall.accounts.check(terms)
+        for terms in new:
+            self._hall.open_account(terms)
+
+    @property
+    def _may_keep(self) -> bool:
+        """Whether what has happened may go to the archive: it must not know more than the journal."""
+        return self._sequencer is None or not self._sequencer.is_behind
 
     def _keep(self) -> None:
         """Bring what waits to the archive, in a task, if none is on its way."""
-        if self._keeper.waiting and (self._flushing is None or self._flushing.done()):
+        is_idle = self._flushing is None or self._flushing.done()
+        if self._hall.keeper.waiting and is_idle and self._may_keep:
             self._flushing = asyncio.get_running_loop().create_task(self._flush(), name="archive")
 
     async def _flush(self) -> None:
         try:
-            await self._keeper.flush()
+            await self._hall.keeper.flush()
         except ArchiveError:
             # Said and counted by the keeper; what could not be kept waits for the next attempt.
             return
@@ -233,9 +235,9 @@ class EmbeddedVenue:
             ExceptionGroup: A sink has failed; the venue's state is sound and ``run`` may be called again.
         """
         loop = asyncio.get_running_loop()
-        step_s = self._market.step_s
+        step_s = self._hall.market.step_s
         origin_s = loop.time()
-        if not self._market.next_step:
+        if not self._hall.market.next_step:
             self.step()
         steps = 0
         kept_at_s = origin_s
@@ -245,7 +247,7 @@ class EmbeddedVenue:
                 self._keep()
             due = int((loop.time() - origin_s) / step_s + _EARLY_PART) - steps
             if due > STEPS_AT_ONCE_MAX:
-                self.steps_skipped += due - STEPS_AT_ONCE_MAX
+                self._skipped += due - STEPS_AT_ONCE_MAX
                 steps += due - STEPS_AT_ONCE_MAX
                 due = STEPS_AT_ONCE_MAX
             for _ in range(due):
@@ -261,13 +263,16 @@ class EmbeddedVenue:
         Raises:
             ExceptionGroup: A sink has failed; all others were told.
         """
-        now_s = self._clock.now_s()
-        self._desk.pass_time(now_s)
-        self._supervisor.watch(now_s)
-        events = self._market.step(self._desk)
-        self._portfolios.mark(self._clock.now_ns())
+        if self._sequencer is not None:
+            return self._sequencer.step()
+        events = self._hall.step(self._clock.now_ns())
         self._streams.flush()
         return events
+
+    @property
+    def steps_skipped(self) -> int:
+        """Market steps that were left out because the loop or the disk was late."""
+        return self._skipped + (0 if self._sequencer is None else self._sequencer.steps_skipped)
 
     # --- CommandSink ------------------------------------------------------------------------------------
 
@@ -282,16 +287,16 @@ class EmbeddedVenue:
         Raises:
             ExceptionGroup: A sink has failed; the command is applied, all other sinks were told.
         """
-        first = None if key is None else self._guids.first(key)
-        if first is not None:
-            return Repeated(first)
         participant = named_participant(command)
         if participant is not None:
             code = TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED
             return Refused(int(code), f"portfolio {participant} is the market's own")
-        outcome = self._desk.submit(command)
-        if key is not None:
-            self._guids.keep(key, outcome)
+        if self._sequencer is not None:
+            return await self._sequencer.submit(command, key)
+        first = None if key is None else self._hall.guids.first(key)
+        if first is not None:
+            return Repeated(first)
+        outcome = self._hall.command(command, key, self._clock.now_ns())
         self._streams.flush()
         return outcome
 
@@ -309,14 +314,14 @@ class EmbeddedVenue:
             UnknownTopicError: There is no such instrument, or the venue has no streams of that kind.
         """
         if topic.kind.of_portfolio:
-            self._streams.open(topic, self._portfolios.number(topic), sink)
+            self._streams.open(topic, self._hall.portfolios.number(topic), sink)
             return
-        position = self._query.position(topic)
+        position = self._hall.query.position(topic)
         # Nobody wants most of the thousands of possible intervals: what is opened is made, nothing else.
         if topic.kind is TopicKind.BAR:
-            self._listings[position].charts.open(topic.interval_s, self._clock.now_s())
+            self._hall.listings[position].charts.open(topic.interval_s, self._clock.now_s())
         elif topic.kind is TopicKind.CLUSTER:
-            self._listings[position].clusters.open(topic.interval_s, self._clock.now_s())
+            self._hall.listings[position].clusters.open(topic.interval_s, self._clock.now_s())
         self._streams.open(topic, position, sink)
 
     def close(self, topic: Topic, sink: FeedSink) -> None:
@@ -324,10 +329,10 @@ class EmbeddedVenue:
         self._streams.close(topic, sink)
         if topic.kind not in TIMED_KINDS:
             return
-        position = self._directory.position(topic.exchange, topic.subject, topic.board)
+        position = self._hall.directory.position(topic.exchange, topic.subject, topic.board)
         if position is None or self._streams.is_open(position, topic.kind, topic.interval_s):
             return
-        listing = self._listings[position]
+        listing = self._hall.listings[position]
         (listing.charts if topic.kind is TopicKind.BAR else listing.clusters).close(topic.interval_s)
 
     def current(self, topic: Topic) -> Snapshot | None:
@@ -336,7 +341,7 @@ class EmbeddedVenue:
         Raises:
             UnknownTopicError: There is no such instrument or portfolio, or the kind has no state.
         """
-        snapshot = self._portfolios.state(topic) if topic.kind.of_portfolio else self._query.state(topic)
+        snapshot = self._hall.portfolios.state(topic) if topic.kind.of_portfolio else self._hall.query.state(topic)
         self._streams.pulled(topic)
         return snapshot
 
@@ -345,72 +350,64 @@ class EmbeddedVenue:
 
     def instruments(self) -> Sequence[Instrument]:
         """Return all instruments, most active first."""
-        return self._query.instruments()
+        return self._hall.query.instruments()
 
     def instrument(self, exchange: str, symbol: str, board: str = "") -> Instrument | None:
         """Return an instrument; an empty ``board`` means the primary one. None: there is none."""
-        return self._query.instrument(exchange, symbol, board)
+        return self._hall.query.instrument(exchange, symbol, board)
 
     async def recent_trades(self, topic: Topic, limit: int) -> TradesPage:
         """Return the last ``limit`` trades of an instrument, oldest first, and the position they reach."""
-        return await self._query.recent_trades(topic, limit)
+        return await self._hall.query.recent_trades(topic, limit)
 
     async def bars(self, topic: Topic, since_s: int, until_s: int, limit: int) -> BarsPage:
         """Return the bars that open from ``since_s`` to ``until_s``, oldest first, the newest ``limit``."""
-        return await self._query.bars(topic, since_s, until_s, limit)
+        return await self._hall.query.bars(topic, since_s, until_s, limit)
 
     async def bar_neighbours(self, topic: Topic, since_s: int, until_s: int) -> BarNeighbours:
         """Return the openings of the last bar before and of the first bar behind a range of openings."""
-        return await self._query.bar_neighbours(topic, since_s, until_s)
+        return await self._hall.query.bar_neighbours(topic, since_s, until_s)
 
     async def instrument_state(self, topic: Topic) -> Snapshot:
         """Return the full ``InstrumentUpdate`` of an instrument topic and the position it reaches up to."""
-        return await self._query.instrument_state(topic)
+        return await self._hall.query.instrument_state(topic)
 
     async def trades(self, topic: Topic, wanted: TradesFilter) -> TradesFound:
         """Return the kept trades of an instrument that match, and the last ones of the seeded past."""
-        return await self._query.trades(topic, wanted)
+        return await self._hall.query.trades(topic, wanted)
 
     def session_start_s(self) -> int:
         """Return when the current trading day began: midnight in Moscow, Unix s UTC."""
-        return self._query.session_start_s()
+        return self._hall.query.session_start_s()
 
     async def state(self, topic: Topic) -> Snapshot | None:
         """Return the state of this moment; unlike ``current`` it takes no notice of who asks."""
-        return self._portfolios.state_now(topic) if topic.kind.of_portfolio else self._query.state(topic)
+        return self._hall.portfolios.state_now(topic) if topic.kind.of_portfolio else self._hall.query.state(topic)
 
     async def portfolio_records(self, topic: Topic) -> RecordsPage:
         """Return what a portfolio's stream of events begins with."""
-        return await self._portfolios.records(topic)
+        return await self._hall.portfolios.records(topic)
 
     async def past_fills(self, exchange: str, portfolio: str, wanted: FillsFilter) -> Sequence[Fill]:
         """Return fills of the sessions before the running one, of this start of the venue."""
-        return self._portfolios.past_fills(exchange, portfolio, wanted)
+        return self._hall.portfolios.past_fills(exchange, portfolio, wanted)
 
     async def legacy_money(self, exchange: str, portfolio: str) -> LegacyMoney:
         """Return a portfolio's money as the old call tells it."""
-        return self._portfolios.legacy_money(exchange, portfolio)
+        return self._hall.portfolios.legacy_money(exchange, portfolio)
 
     async def estimate(self, order: EstimateOrder) -> OrderEstimate | Refused:
         """Weigh an order against its portfolio; nothing changes."""
-        return self._portfolios.estimate(order)
+        return self._hall.portfolios.estimate(order)
 
     async def groups(self, login: str) -> Sequence[OrderGroup]:
         """Return the groups of a login that are still known, oldest first."""
-        return self._portfolios.groups(login)
+        return self._hall.portfolios.groups(login)
 
     async def group(self, login: str, group_id: str) -> OrderGroup | None:
         """Return a group of a login; None: it has none of this id."""
-        return self._portfolios.group(login, group_id)
+        return self._hall.portfolios.group(login, group_id)
 
     async def group_portfolios(self, login: str, group_id: str) -> frozenset[str]:
         """Return the portfolios whose orders are in a group of a login; none: it has no such group."""
-        return self._portfolios.group_portfolios(login, group_id)
-
-
-def _open_interest_at_start(instrument: Instrument) -> int:
-    """Return the contracts that accounts of the past hold: some hours of trading at the usual pace."""
-    if instrument.kind not in (InstrumentKind.FUTURE, InstrumentKind.OPTION):
-        return 0
-    pace = pace_of(instrument.symbol)
-    return round(pace.trades_per_window * pace.lots_per_trade * _OPEN_INTEREST_WINDOWS)
+        return self._hall.portfolios.group_portfolios(login, group_id)

@@ -25,7 +25,7 @@ class SessionFigures:
     """
 
     __slots__ = (
-        "_day",
+        "day",
         "high_ticks",
         "last_at_ns",
         "last_ticks",
@@ -45,11 +45,12 @@ class SessionFigures:
         #: or that of a past trade, which is for the listing to say.
         self.last_at_ns = at_ns
         self.lots = 0
-        self._day = trading_day(at_ns)
+        #: Days since 1970, Moscow.
+        self.day = trading_day(at_ns)
 
     def restore(self, day: TickBar, prev_close_ticks: int) -> None:
         """Take over the figures of a day that was traded before: its bar, and the close of the day before it."""
-        self._day = day.time_s // DAY_S
+        self.day = day.time_s // DAY_S
         self.prev_close_ticks = prev_close_ticks
         self.open_ticks, self.last_ticks = day.open_ticks, day.close_ticks
         self.high_ticks, self.low_ticks = day.high_ticks, day.low_ticks
@@ -58,9 +59,9 @@ class SessionFigures:
     def turn(self, at_ns: int) -> bool:
         """Begin a new day if it is one: all prices are the last one of the old day. Return whether it is."""
         day = trading_day(at_ns)
-        if day == self._day:
+        if day == self.day:
             return False
-        self._day = day
+        self.day = day
         self.lots = 0
         self.prev_close_ticks = self.open_ticks = self.high_ticks = self.low_ticks = self.last_ticks
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tapewire.model import Bar
 from tapewire.ports.archive import Archive, ArchiveBatch, ArchivedTrade, ArchiveError, InstrumentKey
@@ -42,6 +42,17 @@ class Keeper:
     def waiting(self) -> int:
         """Rows that are not in the archive yet."""
         return len(self._waiting)
+
+    def state(self) -> tuple[list[tuple[int, Print]], list[tuple[int, FinishedBar]]]:
+        """Return the rows that are not in the archive yet, trades and bars, each with its listing's position."""
+        trades = [(position, row) for position, row in self._waiting if isinstance(row, Print)]
+        bars = [(position, row) for position, row in self._waiting if not isinstance(row, Print)]
+        return trades, bars
+
+    def restore(self, trades: Iterable[tuple[int, Print]], bars: Iterable[tuple[int, FinishedBar]]) -> None:
+        """Take rows that another keeper had not brought to the archive."""
+        self._waiting += trades
+        self._waiting += bars
 
     def trade(self, position: int, printed: Print) -> None:
         """Take a trade of a listing."""

@@ -26,6 +26,7 @@ from tapewire.venues.bond_figures import BondFigures
 from tapewire.venues.charts import Charts
 from tapewire.venues.clusters import Clusters
 from tapewire.venues.figures import SessionFigures
+from tapewire.venues.hall_state import ListingState
 from tapewire.venues.open_interest import OpenInterest
 from tapewire.venues.past_bars import PastBars
 from tapewire.venues.rules import Rules
@@ -112,6 +113,34 @@ class Listing:
         if days:
             prev_close_ticks = days[-2].close_ticks if len(days) > 1 else self.instrument.prev_close_ticks
             self._figures.restore(days[-1], prev_close_ticks)
+        self._quote_snapshot = None
+
+    def snapshot(self) -> ListingState:
+        """Return what is known beside the orders, the tape and the bars."""
+        figures = self._figures
+        held = self._open_interest
+        return ListingState(
+            day=figures.day,
+            prev_close_ticks=figures.prev_close_ticks,
+            open_ticks=figures.open_ticks,
+            high_ticks=figures.high_ticks,
+            low_ticks=figures.low_ticks,
+            last_ticks=figures.last_ticks,
+            lots=figures.lots,
+            rules=self.rules.state,
+            open_interest=None if held is None else (held.lots, held.positions),
+        )
+
+    def take_over(self, state: ListingState) -> None:
+        """Stand where a listing of the same instrument stood; ``restore`` comes before it."""
+        figures = self._figures
+        figures.day, figures.prev_close_ticks = state.day, state.prev_close_ticks
+        figures.open_ticks, figures.last_ticks = state.open_ticks, state.last_ticks
+        figures.high_ticks, figures.low_ticks = state.high_ticks, state.low_ticks
+        figures.lots = state.lots
+        self.rules.state = state.rules
+        if self._open_interest is not None and state.open_interest is not None:
+            self._open_interest = OpenInterest(*state.open_interest)
         self._quote_snapshot = None
 
     def turn_day(self, at_ns: int) -> bool:

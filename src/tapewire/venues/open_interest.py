@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 __all__ = ["OpenInterest"]
 
 
@@ -12,10 +14,15 @@ class OpenInterest:
     alone. Keeps one number for each account with a position.
     """
 
-    def __init__(self, lots: int = 0) -> None:
+    def __init__(self, lots: int = 0, positions: Mapping[str, int] | None = None) -> None:
         #: Contracts.
         self.lots = lots
-        self._positions: dict[str, int] = {}
+        self._positions: dict[str, int] = dict(positions or {})
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """A copy of the contracts of each account that has some, short ones below 0."""
+        return dict(self._positions)
 
     def trade(self, buyer: str, seller: str, lots: int) -> None:
         """Move ``lots`` contracts from ``seller`` to ``buyer``."""

@@ -45,7 +45,7 @@ from tapewire.model import (
     TradingCode,
 )
 from tapewire.ports.query import EstimateOrder, FillsFilter, RecordsPage
-from tapewire.ports.venue import Snapshot, UnknownPortfolioError, UnknownTopicError
+from tapewire.ports.venue import Snapshot, UnknownPortfolioError, UnknownTopicError, VenueUnavailableError
 from tapewire.venues.directory import Directory
 from tapewire.venues.marks import LastPrices
 from tapewire.venues.order_records import OrderRecords, group_record
@@ -123,11 +123,47 @@ class Portfolios:
         self._records = OrderRecords(core, accounts.instruments)
         self._books = {name: _Book(number, name) for number, name in enumerate(accounts.names)}
         self._marked_at_ns = 0
+        #: What has happened and may not be told yet; None: everything may.
+        self._withheld: list[Event] | None = None
+
+    def add(self, name: str) -> None:
+        """Show one more portfolio, which the accounts have just opened."""
+        self._books[name] = _Book(len(self._books), name)
+
+    # --- what may not be told yet -----------------------------------------------------------------------
+
+    def withhold(self) -> None:
+        """Tell nothing more, and answer nothing, until ``release``: what happens now is not durable."""
+        if self._withheld is None:
+            for book in self._books.values():
+                # Whoever has been told of a state will ask for it.
+                for kind in _STATE_KINDS:
+                    if self._streams.is_open(book.number, kind) and kind not in book.states:
+                        book.states[kind] = Snapshot(
+                            StreamPosition(self._epoch, book.version), self._state(book, kind)
+                        )
+            self._withheld = []
+
+    def release(self) -> None:
+        """Tell what was withheld, of each row its newest state; the streams hold it."""
+        events, self._withheld = self._withheld, None
+        if events:
+            self.note(events)
+
+    def _concerns(self, event: Event) -> bool:
+        """Whether an event is of these portfolios or of all: those of the market's participants are many."""
+        if isinstance(event, Traded):
+            return event.buyer in self._books or event.seller in self._books
+        account = getattr(event, "account", None)
+        return account is None or account in self._books
 
     # --- what happens -----------------------------------------------------------------------------------
 
     def note(self, events: Sequence[Event]) -> None:
         """Take note of what a command has done; the streams hold what is to be told."""
+        if self._withheld is not None:
+            self._withheld += filter(self._concerns, events)
+            return
         books = self._books
         touched: dict[str, _Touched] = {}
         for event in events:
@@ -201,7 +237,7 @@ class Portfolios:
 
     def mark(self, now_ns: int) -> None:
         """Take note of new prices where somebody listens; cheap, and nothing more often than it may be."""
-        if now_ns - self._marked_at_ns < MARKS_EVERY_NS:
+        if now_ns - self._marked_at_ns < MARKS_EVERY_NS or self._withheld is not None:
             return
         self._marked_at_ns = now_ns
         for book in self._books.values():
@@ -236,8 +272,11 @@ class Portfolios:
         Raises:
             UnknownPortfolioError: There is no such portfolio on that exchange.
             UnknownTopicError: It has no such stream.
+            VenueUnavailableError: Nobody can be told now.
         """
-        return self._find(topic).number
+        book = self._find(topic)
+        self._check_durable()
+        return book.number
 
     def state(self, topic: Topic) -> Snapshot:
         """Return the newest figures that were told, reckoned when they are asked for.
@@ -249,6 +288,7 @@ class Portfolios:
         book = self._find(topic)
         found = book.states.get(topic.kind)
         if found is None:
+            self._check_durable()
             position = StreamPosition(self._epoch, book.version)
             found = book.states[topic.kind] = Snapshot(position, self._state(book, topic.kind))
         return found
@@ -259,7 +299,9 @@ class Portfolios:
         Raises:
             As ``state``.
         """
-        self._mark(self._find(topic))
+        book = self._find(topic)
+        self._check_durable()
+        self._mark(book)
         return self.state(topic)
 
     def _state(self, book: _Book, kind: TopicKind) -> Record:
@@ -279,8 +321,10 @@ class Portfolios:
         Raises:
             UnknownPortfolioError: There is no such portfolio on that exchange.
             UnknownTopicError: The kind is not one of rows.
+            VenueUnavailableError: Nobody can be told now.
         """
         book = self._find(topic)
+        self._check_durable()
         match topic.kind:
             case TopicKind.FILLS:
                 fills = [row for row in self._accounts.fills.of(book.name) if row.day == self._accounts.day]
@@ -314,6 +358,7 @@ class Portfolios:
             UnknownPortfolioError: There is no such portfolio on that exchange.
         """
         book = self._named(exchange, portfolio)
+        self._check_durable()
         found = [
             row
             for row in self._accounts.fills.of(book.name)
@@ -340,7 +385,9 @@ class Portfolios:
         Raises:
             UnknownPortfolioError: There is no such portfolio on that exchange.
         """
-        return Evaluation(self._accounts, self._named(exchange, portfolio).name).legacy_money()
+        book = self._named(exchange, portfolio)
+        self._check_durable()
+        return Evaluation(self._accounts, book.name).legacy_money()
 
     def estimate(self, order: EstimateOrder) -> OrderEstimate | Refused:
         """Weigh an order against its portfolio; without a price at that of the last trade.
@@ -351,6 +398,7 @@ class Portfolios:
             ValueError: Lots, price or budget are outside their ranges.
         """
         book = self._named(order.exchange, order.portfolio)
+        self._check_durable()
         position = self._directory.position(order.exchange, order.symbol, order.board)
         if position is None:
             raise UnknownTopicError(f"there is no {order.symbol} {order.board}".rstrip())
@@ -373,6 +421,7 @@ class Portfolios:
 
     def groups(self, login: str) -> Sequence[OrderGroup]:
         """Return the groups of a login that are still known, oldest first."""
+        self._check_durable()
         return [group_record(group) for group in self._core.groups(login)]
 
     def group(self, login: str, group_id: str) -> OrderGroup | None:
@@ -390,6 +439,12 @@ class Portfolios:
 
     def _stands(self, book: _Book, kind: TopicKind) -> StreamPosition:
         return StreamPosition(self._epoch, book.sequences[kind])
+
+    def _check_durable(self) -> None:
+        if self._withheld is not None:
+            raise VenueUnavailableError(
+                "The journal cannot be written: what portfolios hold is told again when it can be"
+            )
 
     def _find(self, topic: Topic) -> _Book:
         book = self._named(topic.exchange, topic.subject)

@@ -15,7 +15,6 @@ from tapewire.venues.tape import TAPE_TRADES_MAX, Print
 __all__ = ["Memory", "remember"]
 
 _ID_MAX = 2**63 - 1
-_TIME_MAX = 2**62
 
 #: Trades behind the last kept minute bar: those of a minute that a crash has cut, as a rule.
 _TAIL_MAX = 500_000
@@ -33,31 +32,38 @@ class Memory(NamedTuple):
     finished: list[FinishedBar]
 
 
-async def remember(listing: Listing, archive: Archive, today: TickBar | None, now_s: int) -> Memory:
+async def remember(
+    listing: Listing, archive: Archive, today: TickBar | None, now_s: int, *, before_id: int | None = None
+) -> Memory:
     """Return what the archive holds of a listing; bars that a crash has cut are made again from trades.
 
     Args:
         listing: Whose instrument is meant.
         archive: Read only.
         today: The seeded part of the venue's first day, which belongs to the bar of that day.
-        now_s: Decides which bars have ended, Unix s.
+        now_s: Decides which bars have ended, Unix s; what the archive has of later ones does not count.
+        before_id: Only trades below it count; None: all do.
 
     Raises:
         ArchiveError: It cannot be read.
     """
     key = listing.instrument.key
-    prints = [listing.printed(trade) for trade in await archive.trades(key, 0, _ID_MAX, TAPE_TRADES_MAX)]
+    before_id = _ID_MAX if before_id is None else before_id
+    prints = [listing.printed(trade) for trade in await archive.trades(key, 0, before_id, TAPE_TRADES_MAX)]
 
-    kept = [listing.tick_bar(bar) for bar in await archive.bars(key, MINUTE_S, 0, _TIME_MAX, MINUTES_MAX)]
+    async def ended(interval_s: int, since_s: int, limit: int) -> list[TickBar]:
+        bars = await archive.bars(key, interval_s, since_s, now_s, limit)
+        return [listing.tick_bar(bar) for bar in bars if bar_ends_s(bar.time_s, interval_s) <= now_s]
+
+    kept = await ended(MINUTE_S, 0, MINUTES_MAX)
     behind_s = kept[-1].time_s + MINUTE_S if kept else 0
-    tail = await archive.trades(key, behind_s * 1_000_000_000, _ID_MAX, _TAIL_MAX)
+    tail = await archive.trades(key, behind_s * 1_000_000_000, before_id, _TAIL_MAX)
     cut_minutes = fold([_second(listing, trade) for trade in tail], MINUTE_S)
     minutes = kept + cut_minutes
 
-    days = [listing.tick_bar(bar) for bar in await archive.bars(key, DAY_S, 0, _TIME_MAX, DAYS_MAX)]
+    days = await ended(DAY_S, 0, DAYS_MAX)
     behind_s = days[-1].time_s + DAY_S - MOSCOW_OFFSET_S if days else 0
-    open_minutes = await archive.bars(key, MINUTE_S, behind_s, _TIME_MAX, _DAY_MINUTES_MAX)
-    parts = [listing.tick_bar(bar) for bar in open_minutes] + cut_minutes
+    parts = await ended(MINUTE_S, behind_s, _DAY_MINUTES_MAX) + cut_minutes
     cut_days = fold(parts if days or today is None else [today, *parts], DAY_S)
 
     finished = [

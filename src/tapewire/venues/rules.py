@@ -42,7 +42,7 @@ class Rules:
             margin_sell=UNSET if instrument.margin_sell is None else float(instrument.margin_sell),
             volatility=0.0 if instrument.kind is InstrumentKind.OPTION else UNSET,
         )
-        #: Changes since the start.
+        #: Changes since the start of the venue.
         self.sequence = 0
 
     def change(self, update: InstrumentUpdate) -> InstrumentUpdate | None:

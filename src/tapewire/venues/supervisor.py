@@ -17,6 +17,7 @@ from tapewire.model import (
     trading_day,
 )
 from tapewire.venues.desk import Desk
+from tapewire.venues.hall_state import SupervisorState
 from tapewire.venues.listing import Listing
 from tapewire.venues.rules import STATUS_TEXTS
 from tapewire.venues.streams import Streams
@@ -72,6 +73,28 @@ class Supervisor:
         closes = tuple(listing.prev_close_ticks for listing in self._listings)
         self._desk.end_day(self._day, closes, self._margins(closes))
 
+    def state(self) -> SupervisorState:
+        """Return what of the day has been done."""
+        return SupervisorState(
+            day=self._day, is_cleared=self._is_cleared, options_at_s=self._options_at_s, seen_s=self._seen_s
+        )
+
+    def restore(self, state: SupervisorState) -> None:
+        """Go on where a supervisor of the same listings stood, instead of ``begin``."""
+        self._day, self._is_cleared = state.day, state.is_cleared
+        self._options_at_s, self._seen_s = state.options_at_s, state.seen_s
+
+    def resume(self, now_s: int) -> None:
+        """Do what has become due while nobody watched, and set the rules of the moment. Orders keep working."""
+        self._seen_s = now_s
+        if trading_day(now_s) != self._day:
+            self._turn_day(now_s)
+        else:
+            for position in range(len(self._listings)):
+                self._set_rules(position, now_s)
+        self._watch_clearing(now_s)
+        self._reckon_options(now_s)
+
     def watch(self, now_s: int) -> None:
         """Do what has become due; cheap while nothing has."""
         if now_s == self._seen_s:
@@ -84,11 +107,14 @@ class Supervisor:
                 status = self._hours.status(listing.instrument.market, now_s)
                 if status != listing.rules.state.trading_status:
                     self._set_rules(position, now_s)
+        self._watch_clearing(now_s)
+        if now_s >= self._options_at_s:
+            self._reckon_options(now_s)
+
+    def _watch_clearing(self, now_s: int) -> None:
         if not self._is_cleared and _second_of_day(now_s) >= CLEARING_AT_S:
             self._is_cleared = True
             self._desk.clear()
-        if now_s >= self._options_at_s:
-            self._reckon_options(now_s)
 
     def _turn_day(self, now_s: int) -> None:
         self._day = trading_day(now_s)

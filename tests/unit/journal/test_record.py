@@ -37,10 +37,11 @@ def test_numbers_of_kinds_never_change() -> None:
     assert {kind.name: kind.value for kind in EntryKind} == {
         "COMMAND": 1,
         "MARKET_STEPS": 2,
-        "TIME_PASSED": 3,
+        "STEPS_MADE": 3,
         "EPOCH_STARTED": 4,
         "MARK": 5,
         "PROBE": 6,
+        "ACCOUNTS_OPENED": 7,
     }
 
 

@@ -216,7 +216,7 @@ def test_a_bar_topic_tells_each_final_bar_once_and_changes_for_the_running_one()
 def test_what_is_not_wanted_any_more_is_not_made():
     async def main():
         venue, sink = venue_of(), RecordingSink()
-        charts = venue._listings[0].charts
+        charts = venue._hall.listings[0].charts
         primary, named = bars_of(7)._replace(board=""), bars_of(7)
         venue.open(primary, sink)
         venue.open(named, sink)
@@ -409,7 +409,7 @@ def test_a_disk_that_fails_for_a_while_costs_nothing():
         await live(venue, 10)
         await venue.stop()
         trades = (await venue.recent_trades(TRADES, 5_000)).trades
-        return [trade.id for batch in archive.batches for _, trade in batch.trades], trades, venue._keeper
+        return [trade.id for batch in archive.batches for _, trade in batch.trades], trades, venue._hall.keeper
 
     kept, trades, keeper = run_virtual(main())
     assert kept == [trade.id for trade in trades][-len(kept) :]
@@ -424,7 +424,7 @@ def test_a_disk_that_fails_is_told_to_who_stops_the_venue():
         await venue.start()
         archive.failures = 99
         await live(venue, 10)
-        assert "full" in venue._keeper.failure
+        assert "full" in venue._hall.keeper.failure
         with pytest.raises(ArchiveError, match="full"):
             await venue.stop()
 

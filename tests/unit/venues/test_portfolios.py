@@ -341,7 +341,7 @@ def test_a_market_that_stands_still_tells_nothing(stage):
     stage.listen(TopicKind.SUMMARY, TopicKind.RISK)
     for _ in range(20):
         stage.clock.now_ns += MARKS_EVERY_NS
-        stage.venue._portfolios.mark(stage.clock.now_ns)
+        stage.venue._hall.portfolios.mark(stage.clock.now_ns)
         stage.venue._streams.flush()
 
     assert stage.sink.changes == []

@@ -156,7 +156,7 @@ def test_at_midnight_the_figures_turn_and_limits_and_margins_follow_the_close(se
     assert share.margin_buy is UNSET
     assert contract.margin_buy != 14_200
     assert contract.margin_buy == pytest.approx(14_200, rel=0.01)
-    low = stage.venue._core.band_ticks(0)[0]
+    low = stage.venue._hall.exchange.band_ticks(0)[0]
     assert stage.submit(bid(str(Decimal(low - 1) / 100))).code == 301
 
 

@@ -40,7 +40,7 @@ from tapewire.model import CommandKey
 from tapewire.ports.archive import ArchiveError
 from tapewire.ports.clock import Clock
 from tapewire.ports.query import Query
-from tapewire.ports.venue import UnknownPortfolioError, UnknownTopicError
+from tapewire.ports.venue import UnknownPortfolioError, UnknownTopicError, VenueUnavailableError
 from tapewire.protocol.errors import BadRequestError, NotJsonError
 from tapewire.protocol.http_requests import HttpRequest, read_http_request
 from tapewire.protocol.limits import GUID_CHARACTERS_MAX
@@ -213,6 +213,8 @@ async def _handle(endpoint: Endpoint, call: Call, request: Request) -> Response:
         except ArchiveError as error:
             log.error("%s: the archive cannot be read", endpoint.path, exc_info=error)
             raise HTTPException(503, "The past cannot be read now") from error
+        except VenueUnavailableError as error:
+            raise HTTPException(503, str(error)) from error
         except TimeoutError as error:
             # Counted with the answers of 5xx; a line each would be a log that anybody can fill.
             log.debug("%s: no answer of the venue within %g s", endpoint.path, QUERY_DEADLINE_S)
