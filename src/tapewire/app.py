@@ -17,8 +17,10 @@ from tapewire.adapters.clock import SystemClock
 from tapewire.adapters.collector import relax_collector
 from tapewire.adapters.data_folder import VERSION, DataFolder, DataFolderError, Identity
 from tapewire.adapters.http_server import ANSWER_GRACE_S, HttpServer, ListenError, open_listener
+from tapewire.adapters.journal_file import SqliteJournalFile
 from tapewire.adapters.log_format import LogFormat, masked, write_logs
 from tapewire.adapters.running_systems import RunningSystem, announced
+from tapewire.adapters.snapshot_files import SnapshotFiles
 from tapewire.adapters.sqlite_archive import SqliteArchive
 from tapewire.exchange import AccountTerms
 from tapewire.faults import FaultInjector, FaultPlan, Faults
@@ -27,10 +29,12 @@ from tapewire.gateway.http import Throttle
 from tapewire.gateway.limits import Limits
 from tapewire.gateway.outbox import OutboxMode
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
+from tapewire.journal import BYTES_MAX, Journal, Retention, SnapshotRefusedError
 from tapewire.market.catalogue import catalogue
 from tapewire.market.market import Market
 from tapewire.market.trading_hours import AROUND_THE_CLOCK, SessionName, TradingHours
 from tapewire.ports.archive import ArchiveError
+from tapewire.ports.journal import JournalError
 from tapewire.protocol.limits import HTTP_REQUESTS_PER_SECOND_MAX
 from tapewire.protocol.tokens import Secret
 from tapewire.venues.demo_accounts import DEMO_ACCOUNTS
@@ -72,6 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = DEFAULT_PORT
     #: Where it keeps what outlives it; None: nothing outlives it.
     data: Path | None = None
+    #: How much the journal and its snapshots in ``data`` may take.
+    journal_bytes_max: int = BYTES_MAX
     #: Decides all that the market does.
     seed: int = 1
     #: How many instruments are traded; None: all of the catalogue.
@@ -157,8 +163,10 @@ class System:
         """Wait for ever; raises what broke the market or the server if something does."""
         assert self._trading is not None
         assert self._server is not None
+        assert self._venue is not None
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_watch(self._trading))
+            tasks.create_task(self._venue.wait())
             tasks.create_task(self._server.wait())
 
     async def __aenter__(self) -> Self:
@@ -167,6 +175,9 @@ class System:
         except (ListenError, DataFolderError) as error:
             await self._cleanup.aclose()
             raise StartError(str(error)) from error
+        except (JournalError, SnapshotRefusedError) as error:
+            await self._cleanup.aclose()
+            raise StartError(f"cannot start on {self.settings.data}: {error}") from error
         except BaseException:
             await self._cleanup.aclose()
             raise
@@ -193,10 +204,15 @@ class System:
 
         hours = TradingHours(SessionName) if settings.exchange_hours else AROUND_THE_CLOCK
         venue = self._venue = EmbeddedVenue(
-            market, clock=clock, accounts=settings.accounts, archive=self._archive(), hours=hours
+            market,
+            clock=clock,
+            accounts=settings.accounts,
+            archive=self._archive(),
+            journal=self._journal(),
+            hours=hours,
         )
-        await venue.start()
         self._cleanup.push_async_callback(venue.stop)
+        await venue.start()
         users = [_demo_user(identity.refresh_token, self.portfolios)]
         tokens = TokenAuthority(identity.signing_key.encode(), users, clock)
         throttle = Throttle(settings.http_requests_per_second)
@@ -211,6 +227,7 @@ class System:
             limits=settings.limits,
             admin_token=self._admin_token,
         )
+        gateway.counters.journal = venue.journal_figures
         server = self._server = self._front(gateway, clock, listener)
         await server.start()
         self._cleanup.push_async_callback(self._stop_serving, gateway, server)
@@ -264,6 +281,19 @@ class System:
             raise DataFolderError(str(error)) from error
         self._cleanup.callback(archive.close)
         return archive
+
+    def _journal(self) -> Journal | None:
+        """Return where commands are kept, not read yet; None without a data folder, which is open by now."""
+        if self.settings.data is None:
+            return None
+        folder = DataFolder(self.settings.data)
+        try:
+            retention = Retention(self.settings.journal_bytes_max)
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
+        return Journal(
+            lambda: SqliteJournalFile(folder.journal), SnapshotFiles(folder.snapshots), retention=retention
+        )
 
     def _chosen_admin_token(self) -> Secret:
         token = self.settings.admin_token or Secret(os.environ.get(_ADMIN_TOKEN_VARIABLE, ""))

@@ -12,6 +12,7 @@ from tapewire.adapters.journal_file import SqliteJournalFile
 from tapewire.adapters.snapshot_files import SnapshotFiles
 from tapewire.journal import Check, check, export, plan_repair, removed_by
 from tapewire.ports.journal import JournalError, JournalFile, SnapshotStore
+from tapewire.venues.entries import decode_body
 
 __all__ = ["MaintenanceError", "Repaired", "check_journal", "export_journal", "repair_journal"]
 
@@ -60,7 +61,7 @@ def export_journal(data: Path) -> Iterator[bytes]:
         MaintenanceError: As for ``check_journal``.
     """
     with _opened(data) as (_, file, _snapshots):
-        yield from export(file)
+        yield from export(file, decode_body)
 
 
 @contextmanager

@@ -51,7 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # Hidden until systems write one.
-app.add_typer(journal, name="journal", hidden=True)
+app.add_typer(journal, name="journal")
 
 
 def _print_version(is_asked: bool) -> None:
@@ -97,6 +97,14 @@ Data = Annotated[
     typer.Option(help="Folder for what must outlive the system. Without it nothing does."),
 ]
 Seed = Annotated[int, typer.Option(help="Decides all that the market does.")]
+JournalMax = Annotated[
+    str,
+    typer.Option(
+        metavar="SIZE",
+        help="What the journal of --data may take on the disk: 512M, 4G.",
+        rich_help_panel="Operation",
+    ),
+]
 Symbols = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(min=1, help="How many instruments are traded. Default: all."),
@@ -122,6 +130,9 @@ FaultsFile = Annotated[
     typer.Option("--faults", help="File of faults to commit (docs/faults.md)."),
 ]
 DEFAULT_PORT = 8700
+#: By what power of two a unit of a size multiplies.
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30}
+_SIZE_DIGITS_MAX = 15
 _LIMITS, _OPERATION = "Limits", "Operation"
 MisusePoints = Annotated[
     Optional[int],  # noqa: UP045
@@ -186,6 +197,7 @@ def up(
     host: Host = "127.0.0.1",
     port: Port = DEFAULT_PORT,
     data: Data = None,
+    journal_max: JournalMax = "1G",
     seed: Seed = 1,
     symbols: Symbols = None,
     events_per_second: EventsPerSecond = None,
@@ -217,6 +229,7 @@ def up(
         host=host,
         port=port,
         data=data,
+        journal_bytes_max=_bytes(journal_max),
         seed=seed,
         symbols=symbols,
         events_per_second=events_per_second,
@@ -236,6 +249,7 @@ def run(
     host: Host = "127.0.0.1",
     port: Port = DEFAULT_PORT,
     data: Data = None,
+    journal_max: JournalMax = "1G",
     seed: Seed = 1,
     symbols: Symbols = None,
     events_per_second: EventsPerSecond = None,
@@ -264,6 +278,7 @@ def run(
         host=host,
         port=port,
         data=data,
+        journal_bytes_max=_bytes(journal_max),
         seed=seed,
         symbols=symbols,
         events_per_second=events_per_second,
@@ -383,6 +398,14 @@ def _limits(
         "connections_per_address": address_connections or None,
         "authorise_within_s": authorise_within or None,
     }
+
+
+def _bytes(size: str) -> int:
+    """Return the bytes that a size says: a whole number, or one with K, M, G behind it."""
+    digits, unit = (size[:-1], size[-1].upper()) if size[-1:].isalpha() else (size, "")
+    if not digits.isascii() or not digits.isdecimal() or unit not in _UNITS or len(digits) > _SIZE_DIGITS_MAX:
+        fail(f"{size[:40]!r} is no size: write 512M or 4G", MISUSE_STATUS)
+    return int(digits) << _UNITS[unit]
 
 
 def _endpoints(url: str | None, contour: ContourName | None) -> Endpoints | None:

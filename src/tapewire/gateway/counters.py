@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tapewire.gateway.limits import Limit
 
@@ -25,6 +25,8 @@ class Counters:
         bytes: Of these messages.
         requests: Of sessions that have ended.
         faults_struck: Faults committed on command, by name; whoever commits them counts.
+        journal: Returns the figures of the venue's journal, empty without one: ``records`` and ``syncs`` written,
+            entries ``refused`` and ``waiting``, its ``bytes`` on the disk, and whether it is ``usable``, 1 or 0.
     """
 
     def __init__(self) -> None:
@@ -39,3 +41,4 @@ class Counters:
         self.bytes = 0
         self.requests = 0
         self.faults_struck: Mapping[str, int] = {}
+        self.journal: Callable[[], Mapping[str, int]] = dict

@@ -47,6 +47,7 @@ class GatewayCollector(Collector):
         yield from self._queues(self._presence.connections)
         yield from self._hub_metrics()
         yield from self._refusals()
+        yield from self._journal()
 
     def _sessions(self) -> Iterator[Metric]:
         counters, presence = self._counters, self._presence
@@ -106,6 +107,17 @@ class GatewayCollector(Collector):
         yield _gauge(
             "http_requests_active", "Requests over HTTP that are being answered", len(counters.http_requests)
         )
+
+    def _journal(self) -> Iterator[Metric]:
+        figures = self._counters.journal()
+        if not figures:
+            return
+        yield _counter("journal_records", "Entries that the journal has written", figures["records"])
+        yield _counter("journal_syncs", "Syncs that wrote them", figures["syncs"])
+        yield _counter("journal_refused", "Entries that were refused or failed", figures["refused"])
+        yield _gauge("journal_waiting", "Entries that wait for the disk", figures["waiting"])
+        yield _gauge("journal_bytes", "What journal and snapshots take on the disk", figures["bytes"])
+        yield _gauge("journal_usable", "1 while the journal takes entries, else 0", figures["usable"])
 
 
 def metrics_text(collector: GatewayCollector) -> Callable[[], bytes]:

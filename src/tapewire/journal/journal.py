@@ -84,6 +84,8 @@ class Journal:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="snapshot")
         self._probe_timer: asyncio.TimerHandle | None = None
         self._broken: asyncio.Future[None] | None = None
+        #: Entries of this run that are durable, the journal's own among them.
+        self.written = 0
         #: Entries that were refused or failed.
         self.not_written = 0
         #: Why the last snapshot could not be written; empty when it could.
@@ -273,6 +275,7 @@ class Journal:
             self._changed()
 
     def _on_written(self, report: Report) -> None:
+        self.written += len(report.entries)
         for number, (draft, entry) in enumerate(zip(report.drafts, report.entries, strict=True)):
             self._applied_sequence = entry.sequence + 1
             self._bytes_since_snapshot += draft.size_bytes

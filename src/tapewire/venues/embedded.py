@@ -13,7 +13,7 @@ Without a journal commands and steps reach the hall at once, and nothing outlive
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tapewire.exchange import AccountTerms
 from tapewire.journal import Journal
@@ -181,6 +181,20 @@ class EmbeddedVenue:
             await self._journal.close()
         if self._may_keep:
             await self._hall.keeper.flush()
+
+    def journal_figures(self) -> Mapping[str, int]:
+        """Return what the journal has done since the start, for the operator; empty without one."""
+        journal = self._journal
+        if journal is None:
+            return {}
+        return {
+            "records": journal.written,
+            "syncs": journal.groups,
+            "refused": journal.not_written,
+            "waiting": journal.in_flight,
+            "bytes": journal.used_bytes,
+            "usable": int(not journal.refusal),
+        }
 
     async def wait(self) -> None:
         """Return when the journal is closed; raises what has stopped it. Without one: wait for ever."""

@@ -143,6 +143,8 @@ class Hall:
         if state is not None:
             self._supervisor.restore(state.supervisor)
             self._desk.passed_s = state.passed_s
+            for listing, stood in zip(self.listings, state.listings, strict=True):
+                listing.take_over(stood)
             self.keeper.restore(state.waiting_trades, state.waiting_bars)
 
     # --- what lies before -------------------------------------------------------------------------------

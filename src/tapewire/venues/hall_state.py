@@ -84,7 +84,7 @@ class HallState(msgspec.Struct, kw_only=True):
 
     def encode(self) -> bytes:
         """Return the state as bytes, its version in front."""
-        return bytes((VERSION,)) + msgspec.msgpack.encode(self, order="deterministic")
+        return bytes((VERSION,)) + msgspec.msgpack.encode(self)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -104,5 +104,8 @@ class HallState(msgspec.Struct, kw_only=True):
 
     def hash(self) -> bytes:
         """Return a hash of all that decides what happens next, and of what is remembered."""
-        decisive = msgspec.structs.replace(self, waiting_trades=[], waiting_bars=[])
-        return blake2b(msgspec.msgpack.encode(decisive, order="deterministic"), digest_size=16).digest()
+        decisive = msgspec.structs.replace(self, terms=(), waiting_trades=[], waiting_bars=[])
+        found = blake2b(msgspec.msgpack.encode(decisive), digest_size=16)
+        # Terms have sets, whose order is another one in every process.
+        found.update(msgspec.msgpack.encode(self.terms, order="deterministic"))
+        return found.digest()

@@ -113,6 +113,9 @@ async def recover(journal: Journal, opened: Callable[[HallState], Hall]) -> Hall
         return replay.state().hash() if replay is not None else b"\0"
 
     entries = journal.recover(restore, state_hash)
+    if entries.snapshot_reaches is None:
+        # One that was passed over has left a hall that is nowhere.
+        replay = hall = None
     if hall is not None:
         await hall.look_back()
     count = 0

@@ -95,6 +95,8 @@ class Sequencer:
         self._granted = StepGrants()
         self._unwritten: list[StepRun] = []
         self._backlog_at_disk = 0
+        #: Whether the disk may have an entry that was not carried out.
+        self._is_uncertain = False
         self._withholds = False
         self._snapshot_at_disk = False
         self._snapshot_not_before_s = asyncio.get_running_loop().time() + SNAPSHOT_EVERY_S
@@ -185,8 +187,8 @@ class Sequencer:
 
     @property
     def is_behind(self) -> bool:
-        """Whether something has happened that is not in the journal."""
-        return bool(self._unwritten)
+        """Whether something has happened that a start on the journal might not bring back."""
+        return bool(self._unwritten) or self._is_uncertain
 
     def step(self) -> int:
         """Let one more step be due, make what may be made, and return the number of the participants' events.
@@ -233,7 +235,7 @@ class Sequencer:
         is_vital: bool = False,
     ) -> NotWritten | None:
         if self._backlog_at_disk < len(self._unwritten):
-            return NotWritten("the journal has first to take what happened without it")
+            return NotWritten(self._journal.refusal or "the journal has first to take what happened without it")
         refused = self._journal.append(
             kind, body, self._clock.now_ns(), self._on_written, self._on_failed, is_vital=is_vital
         )
@@ -263,11 +265,19 @@ class Sequencer:
             self._make_until(waiting.after)
             assert self._made == waiting.after, "the steps before an entry were granted before it"
         self._waiting.popleft()
-        waiting.apply(entry)
+        try:
+            waiting.apply(entry)
+        except Exception as error:
+            waiting.failed(NotWritten(f"it cannot be carried out: {error}", may_survive=True))
+            raise
         self._make_steps()
 
     def _on_failed(self, failure: NotWritten) -> None:
         waiting = self._waiting.popleft()
+        if failure.may_survive:
+            # After a crash it may come before steps that were granted and are made without it now.
+            self._is_uncertain = True
+            self._withhold()
         waiting.failed(failure)
 
     # --- steps ------------------------------------------------------------------------------------------
@@ -343,13 +353,25 @@ class Sequencer:
         else:
             runs.append(StepRun.of(step, at_ns))
         self._asked.add(StepRun.of(step, at_ns))
+        self._withhold()
+        return True
+
+    def _withhold(self) -> None:
         if not self._withholds:
             self._withholds = True
             self._hall.portfolios.withhold()
-        return True
+
+    def _release(self) -> None:
+        if self._withholds and not self.is_behind:
+            self._withholds = False
+            self._hall.portfolios.release()
 
     def _write_backlog(self) -> None:
         """Write the steps that were made without the journal, before anything else is written."""
+        if self._is_uncertain and not self._journal.refusal:
+            # It has been cut.
+            self._is_uncertain = False
+            self._release()
         # A full journal takes them: they are needed for the snapshot that makes room.
         is_taken = not self._journal.refusal or self._journal.snapshot_due
         if self._backlog_at_disk or not self._unwritten or not is_taken:
@@ -362,9 +384,7 @@ class Sequencer:
     def _on_backlog(self, _: Entry) -> None:
         self._backlog_at_disk -= 1
         self._granted.add(self._unwritten.pop(0))
-        if not self._unwritten:
-            self._withholds = False
-            self._hall.portfolios.release()
+        self._release()
 
     def _on_backlog_failed(self, _: NotWritten) -> None:
         self._backlog_at_disk -= 1
