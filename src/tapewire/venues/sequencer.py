@@ -31,19 +31,13 @@ from tapewire.ports.venue import OutcomeUnknownError
 from tapewire.venues.entries import AccountsOpened, EpochStarted, StepsMade, command_taken, encode
 from tapewire.venues.hall import Hall
 from tapewire.venues.hall_state import HallSettings
-from tapewire.venues.step_grants import StepGrants
+from tapewire.venues.step_plan import StepPlan
 from tapewire.venues.venue_clock import VenueClock
 
-__all__ = ["GRANT_STEPS", "SNAPSHOT_EVERY_S", "STEPS_WAITING_MAX", "UNWRITTEN_RUNS_MAX", "Sequencer"]
+__all__ = ["SNAPSHOT_EVERY_S", "STEPS_WAITING_MAX", "Sequencer"]
 
-#: Steps that are granted at once: a second of them. A crash makes up to so many more than were told.
-GRANT_STEPS = 100
 #: Steps that may wait for the disk; more are left out, as when the loop is late.
 STEPS_WAITING_MAX = 20
-#: Where steps were planned for a time this far from the clock's, they are planned anew.
-DRIFT_NS = 500_000_000
-#: Runs of steps without a journal: one, and one more each time that the loop is late. Then the market waits.
-UNWRITTEN_RUNS_MAX = 1_000
 #: A start replays at most about so much, unless a snapshot takes long to make.
 SNAPSHOT_EVERY_S = 60.0
 #: Part of the time that may go into snapshots.
@@ -86,15 +80,9 @@ class Sequencer:
         self._clock = clock
         self._stopwatch_s = stopwatch_s
         self._tell = tell
-        self._step_ns = round(hall.market.step_s * 1e9)
+        self._plan = StepPlan(hall.market.next_step, round(hall.market.step_s * 1e9))
         self._waiting: deque[_Waiting] = deque()
         self._under_way: dict[CommandKey, asyncio.Future[Outcome]] = {}
-        #: The step that comes next, made or waiting for its turn.
-        self._due = hall.market.next_step
-        self._asked = StepGrants()
-        self._granted = StepGrants()
-        self._unwritten: list[StepRun] = []
-        self._backlog_at_disk = 0
         #: Whether the disk may have an entry that was not carried out.
         self._is_uncertain = False
         self._withholds = False
@@ -116,11 +104,11 @@ class Sequencer:
         """
 
         def apply(entry: Entry) -> None:
-            self._asked, self._granted = StepGrants(), StepGrants()
+            self._plan.clear()
             if state is None:
                 self._hall.begin(settings, entry.at_ns)
 
-        body = encode(EpochStarted(after=self._due, settings=settings, state=state))
+        body = encode(EpochStarted(after=self._plan.due, settings=settings, state=state))
         await self._written(EntryKind.EPOCH_STARTED, body, apply)
 
     async def open_accounts(self, terms: Iterable[AccountTerms]) -> None:
@@ -141,7 +129,7 @@ class Sequencer:
             for one in new:
                 self._hall.open_account(one)
 
-        body = encode(AccountsOpened(after=self._due, terms=new))
+        body = encode(AccountsOpened(after=self._plan.due, terms=new))
         await self._written(EntryKind.ACCOUNTS_OPENED, body, apply)
 
     async def submit(self, command: Command, key: CommandKey | None) -> Outcome:
@@ -175,7 +163,7 @@ class Sequencer:
                 future.set_result(Unavailable(failure.reason))
 
         try:
-            refused = self._append(EntryKind.COMMAND, command_taken(command, key, self._due), apply, failed)
+            refused = self._append(EntryKind.COMMAND, command_taken(command, key, self._plan.due), apply, failed)
         except ValueError as error:
             return Unavailable(str(error))
         if refused is not None:
@@ -188,7 +176,7 @@ class Sequencer:
     @property
     def is_behind(self) -> bool:
         """Whether something has happened that a start on the journal might not bring back."""
-        return bool(self._unwritten) or self._is_uncertain
+        return bool(self._plan.unwritten) or self._is_uncertain
 
     def step(self) -> int:
         """Let one more step be due, make what may be made, and return the number of the participants' events.
@@ -197,11 +185,10 @@ class Sequencer:
             ExceptionGroup: Sinks have failed since the last call; all others were told.
         """
         events_before = self._events
-        if self._due - self._made >= STEPS_WAITING_MAX or not self._plan(self._due):
-            self.steps_skipped += 1
-        else:
-            self._due += 1
+        if self._schedule():
             self._make_steps()
+        else:
+            self.steps_skipped += 1
         self._consider_snapshot()
         failure, self._sinks_failure = self._sinks_failure, None
         if failure is not None:
@@ -212,12 +199,12 @@ class Sequencer:
         """Journal where all stands, keep that as a snapshot, and close the journal."""
 
         def apply(entry: Entry) -> None:
-            self._asked, self._granted = StepGrants(), StepGrants()
+            self._plan.clear()
             self._snapshot(entry.at_ns)
 
         self._write_backlog()
         try:
-            body = encode(StepsMade(after=self._due, is_last=True))
+            body = encode(StepsMade(after=self._plan.due, is_last=True))
             await self._written(EntryKind.STEPS_MADE, body, apply)
         except JournalError as error:
             _LOG.error("the last moments are not in the journal: %s", error)
@@ -234,13 +221,13 @@ class Sequencer:
         *,
         is_vital: bool = False,
     ) -> NotWritten | None:
-        if self._backlog_at_disk < len(self._unwritten):
+        if self._plan.has_backlog:
             return NotWritten(self._journal.refusal or "the journal has first to take what happened without it")
         refused = self._journal.append(
             kind, body, self._clock.now_ns(), self._on_written, self._on_failed, is_vital=is_vital
         )
         if refused is None:
-            self._waiting.append(_Waiting(self._due, apply, failed))
+            self._waiting.append(_Waiting(self._plan.due, apply, failed))
         return refused
 
     async def _written(self, kind: EntryKind, body: bytes, apply: Callable[[Entry], None]) -> None:
@@ -286,35 +273,36 @@ class Sequencer:
     def _made(self) -> int:
         return self._hall.market.next_step
 
-    def _plan(self, step: int) -> bool:
-        """Say when the next step is to be made, and see to it that it is granted; False: it cannot be made."""
+    def _schedule(self) -> bool:
+        """Let the next step be due; False: there is no time for it."""
+        plan = self._plan
+        if plan.due - self._made >= STEPS_WAITING_MAX:
+            return False
         now_ns = self._clock.now_ns()
-        planned_ns = self._asked.at_ns(step)
-        if planned_ns is not None and abs(now_ns - planned_ns) > DRIFT_NS:
-            planned_ns = None
         if self._journal.refusal:
-            return self._plan_unwritten(step, planned_ns, now_ns)
-        self._write_backlog()
-        if planned_ns is None:
-            return self._ask(StepRun(step, GRANT_STEPS, now_ns, self._step_ns))
-        end = self._asked.end
-        if end - step <= GRANT_STEPS // 2:
-            # In time for a disk that takes half a second.
-            self._ask(StepRun(end, GRANT_STEPS, planned_ns + (end - step) * self._step_ns, self._step_ns))
+            if not plan.is_sure(now_ns):
+                if not plan.go_on(now_ns):
+                    return False
+                self._withhold()
+        else:
+            self._write_backlog()
+            run = plan.wanted(now_ns)
+            # One that comes in time for later steps may be asked for again.
+            if run is not None and not self._ask(run) and run.first_step == plan.due:
+                return False
+        plan.due += 1
         return True
 
     def _ask(self, run: StepRun) -> bool:
-        def apply(_: Entry) -> None:
-            self._granted.add(run)
+        if self._plan.has_backlog:
+            return False
 
         def failed(_: NotWritten) -> None:
-            # All that was asked for later fails as well. Steps that wait for this grant are planned anew.
-            self._asked.cut(run.first_step)
-            self._due = min(self._due, max(run.first_step, self._made))
+            self._plan.is_refused(run, self._made)
 
-        if self._backlog_at_disk < len(self._unwritten) or self._grant(run, apply, failed) is not None:
+        if self._grant(run, lambda _: self._plan.is_granted(run), failed) is not None:
             return False
-        self._asked.add(run)
+        self._plan.asked_for(run)
         return True
 
     def _grant(
@@ -323,38 +311,13 @@ class Sequencer:
         apply: Callable[[Entry], None],
         failed: Callable[[NotWritten], None],
         *,
-        vital: bool = False,
+        is_vital: bool = False,
     ) -> NotWritten | None:
-        refused = self._journal.append(
-            EntryKind.MARKET_STEPS,
-            run.encode(),
-            run.first_at_ns,
-            self._on_written,
-            self._on_failed,
-            is_vital=vital,
-        )
+        kind, body, at_ns = EntryKind.MARKET_STEPS, run.encode(), run.first_at_ns
+        refused = self._journal.append(kind, body, at_ns, self._on_written, self._on_failed, is_vital=is_vital)
         if refused is None:
             self._waiting.append(_Waiting(None, apply, failed))
         return refused
-
-    def _plan_unwritten(self, step: int, planned_ns: int | None, now_ns: int) -> bool:
-        if planned_ns is not None and self._granted.at_ns(step) == planned_ns:
-            return True
-        runs = self._unwritten
-        at_ns = now_ns
-        if runs:
-            next_ns = runs[-1].first_at_ns + runs[-1].length * self._step_ns
-            at_ns = next_ns if abs(now_ns - next_ns) <= DRIFT_NS else now_ns
-        longer = runs[-1].extended(step, at_ns) if runs and not self._backlog_at_disk else None
-        if longer is not None:
-            runs[-1] = longer
-        elif len(runs) >= UNWRITTEN_RUNS_MAX:
-            return False
-        else:
-            runs.append(StepRun.of(step, at_ns))
-        self._asked.add(StepRun.of(step, at_ns))
-        self._withhold()
-        return True
 
     def _withhold(self) -> None:
         if not self._withholds:
@@ -372,26 +335,26 @@ class Sequencer:
             # It has been cut.
             self._is_uncertain = False
             self._release()
+        plan = self._plan
         # A full journal takes them: they are needed for the snapshot that makes room.
         is_taken = not self._journal.refusal or self._journal.snapshot_due
-        if self._backlog_at_disk or not self._unwritten or not is_taken:
+        if plan.at_disk or not is_taken:
             return
-        for run in list(self._unwritten):
-            if self._grant(run, self._on_backlog, self._on_backlog_failed, vital=True) is not None:
+        for run in list(plan.unwritten):
+            if self._grant(run, self._on_backlog, self._on_backlog_failed, is_vital=True) is not None:
                 return
-            self._backlog_at_disk += 1
+            plan.at_disk += 1
 
     def _on_backlog(self, _: Entry) -> None:
-        self._backlog_at_disk -= 1
-        self._granted.add(self._unwritten.pop(0))
+        self._plan.is_written()
         self._release()
 
     def _on_backlog_failed(self, _: NotWritten) -> None:
-        self._backlog_at_disk -= 1
+        self._plan.at_disk -= 1
 
     def _make_steps(self) -> None:
         # Only grants may stand before the first entry that has its place among the steps: a few.
-        self._make_until(next((one.after for one in self._waiting if one.after is not None), self._due))
+        self._make_until(next((one.after for one in self._waiting if one.after is not None), self._plan.due))
         try:
             self._tell()
         except ExceptionGroup as failure:
@@ -399,19 +362,11 @@ class Sequencer:
 
     def _make_until(self, step: int) -> None:
         while self._made < step:
-            at_ns = self._may_be_made_at(self._made)
+            at_ns = self._plan.may_be_made_at(self._made)
             if at_ns is None:
                 break
             self._events += self._hall.step(at_ns)
-        self._asked.made(self._made)
-        self._granted.made(self._made)
-
-    def _may_be_made_at(self, step: int) -> int | None:
-        at_ns = self._asked.at_ns(step)
-        if at_ns is None or self._granted.at_ns(step) == at_ns:
-            return at_ns
-        is_unwritten = any(0 <= step - run.first_step < run.length for run in self._unwritten)
-        return at_ns if is_unwritten else None
+        self._plan.made(self._made)
 
     # --- snapshots --------------------------------------------------------------------------------------
 
@@ -426,7 +381,7 @@ class Sequencer:
         if not is_due or self._snapshot_at_disk:
             return
         self._write_backlog()
-        body = encode(StepsMade(after=self._due))
+        body = encode(StepsMade(after=self._plan.due))
         refused = self._append(
             EntryKind.STEPS_MADE, body, self._on_steps_made, self._on_steps_made_failed, is_vital=True
         )
@@ -441,7 +396,7 @@ class Sequencer:
 
     def _snapshot(self, at_ns: int) -> None:
         began_s = self._stopwatch_s()
-        self._hall.granted = self._granted.all()
+        self._hall.granted = self._plan.granted
         state = self._hall.state()
         self._journal.snapshot(state.encode(), state.hash(), at_ns)
         self._snapshot_of = self._journal.applied_sequence + 1  # its own mark is no reason for another one
