@@ -113,11 +113,18 @@ def encode(body: Body) -> bytes:
 
 
 def command_taken(command: Command, key: CommandKey | None, after: int) -> bytes:
-    """Return the body of a user's command."""
+    """Return the body of a user's command.
+
+    Raises:
+        ValueError: It has a number that no field of the journal holds.
+    """
     login, guid = (None, None) if key is None else key
-    word = _WORDS[type(command)]
+    try:
+        plain = msgspec.msgpack.encode(command)
+    except OverflowError as error:
+        raise ValueError("a number of the command has more than 64 bits") from error
     body = CommandTaken(
-        after=after, login=login, guid=guid, word=word, command=msgspec.Raw(msgspec.msgpack.encode(command))
+        after=after, login=login, guid=guid, word=_WORDS[type(command)], command=msgspec.Raw(plain)
     )
     return msgspec.msgpack.encode(body)
 
