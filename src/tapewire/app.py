@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shlex
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,28 +16,42 @@ import msgspec
 
 from tapewire.adapters.clock import SystemClock
 from tapewire.adapters.collector import relax_collector
-from tapewire.adapters.data_folder import VERSION, DataFolder, DataFolderError, Identity
+from tapewire.adapters.data_folder import DataFolder, DataFolderError
 from tapewire.adapters.http_server import ANSWER_GRACE_S, HttpServer, ListenError, open_listener
 from tapewire.adapters.journal_file import SqliteJournalFile
 from tapewire.adapters.log_format import LogFormat, masked, write_logs
+from tapewire.adapters.memory_users import MemoryUsers
 from tapewire.adapters.running_systems import RunningSystem, announced
 from tapewire.adapters.snapshot_files import SnapshotFiles
 from tapewire.adapters.sqlite_archive import SqliteArchive
+from tapewire.adapters.sqlite_users import SqliteUsers
+from tapewire.adapters.user_migration import take_over
 from tapewire.exchange import AccountTerms
 from tapewire.faults import FaultInjector, FaultPlan, Faults
 from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.http import Throttle
 from tapewire.gateway.limits import Limits
 from tapewire.gateway.outbox import OutboxMode
-from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
+from tapewire.gateway.tokens import TokenAuthority, key_of, new_signing_key, users_of
+from tapewire.gateway.user_watch import UserWatch
 from tapewire.journal import BYTES_MAX, Journal, Retention, SnapshotRefusedError
 from tapewire.market.catalogue import catalogue
 from tapewire.market.market import Market
 from tapewire.market.trading_hours import AROUND_THE_CLOCK, SessionName, TradingHours
+from tapewire.model.user_book import (
+    DEMO_NAME,
+    LOCAL_TOKEN,
+    PortfolioEntry,
+    TokenEntry,
+    UserBook,
+    UserBookError,
+    hash_refresh_token,
+)
 from tapewire.ports.archive import ArchiveError
 from tapewire.ports.journal import JournalError
-from tapewire.protocol.limits import HTTP_REQUESTS_PER_SECOND_MAX
-from tapewire.protocol.tokens import Secret
+from tapewire.ports.users import UserStore, UserStoreError
+from tapewire.protocol.limits import HTTP_REQUESTS_PER_SECOND_MAX, TOKEN_LIFE_SECONDS
+from tapewire.protocol.tokens import REFRESH_TOKEN_PREFIX, Scope, Secret
 from tapewire.venues.demo_accounts import DEMO_ACCOUNTS
 from tapewire.venues.embedded import EmbeddedVenue
 
@@ -86,7 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     #: market, times ``speed``.
     events_per_second: int | None = None
     speed: float = 1.0
-    #: Portfolios of the demo user, opened anew at each start.
+    #: Portfolios of the demo user that a new system begins with.
     accounts: tuple[AccountTerms, ...] = DEMO_ACCOUNTS
     #: Trade in the sessions of the exchange only, instead of around the clock.
     exchange_hours: bool = False
@@ -114,14 +129,17 @@ class System:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.portfolios = tuple(account.name for account in settings.accounts)
+        #: Those of the demo user; none without one.
+        self.portfolios: tuple[str, ...] = ()
         #: Counts the faults that have struck; None without faults.
         self.fault_plan: FaultPlan | None = None
         self._cleanup = AsyncExitStack()
         self._url = ""
-        self._refresh_token = ""
+        self._first_token = Secret("")
+        self._local_token = Secret("")
         self._admin_token = Secret("")
         self._trading: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._server: HttpServer | None = None
         self._venue: EmbeddedVenue | None = None
 
@@ -138,8 +156,8 @@ class System:
 
     @property
     def refresh_token(self) -> str:
-        """The refresh token of the demo user."""
-        return self._refresh_token
+        """A refresh token of the demo user, for programs of this machine; empty if he is not let in."""
+        return (self._first_token or self._local_token).reveal()
 
     @property
     def admin_token(self) -> Secret:
@@ -147,17 +165,25 @@ class System:
         return self._admin_token
 
     def ready_line(self) -> dict[str, Any]:
-        """Return what a program needs to use the system."""
+        """Return what a program needs to use the system.
+
+        The refresh token is None where it cannot be shown any more; ``hint`` says then how to get another one.
+        """
         websocket = "ws" + self._url.removeprefix("http")
-        return {
+        line: dict[str, Any] = {
             "event": "ready",
             "ws": f"{websocket}/ws",
             "cws": f"{websocket}/cws",
             "http": self._url,
             "oauth": self._url,
-            "refresh_token": self._refresh_token,
+            "refresh_token": self._first_token.reveal() or None,
             "portfolios": list(self.portfolios),
         }
+        if not self._first_token:
+            name = DEMO_NAME if self.portfolios else "NAME"
+            how = f"tapewire user token {name} --data {shlex.quote(str(self.settings.data))}"
+            line["hint"] = f"a refresh token is shown once; another one: {how}"
+        return line
 
     async def wait(self) -> None:
         """Wait for ever; raises what broke the market or the server if something does."""
@@ -168,11 +194,13 @@ class System:
             tasks.create_task(_watch(self._trading))
             tasks.create_task(self._venue.wait())
             tasks.create_task(self._server.wait())
+            if self._watching is not None:
+                tasks.create_task(_watch(self._watching))
 
     async def __aenter__(self) -> Self:
         try:
             await self._start()
-        except (ListenError, DataFolderError) as error:
+        except (ListenError, DataFolderError, UserStoreError, UserBookError) as error:
             await self._cleanup.aclose()
             raise StartError(str(error)) from error
         except (JournalError, SnapshotRefusedError) as error:
@@ -192,10 +220,11 @@ class System:
         settings = self.settings
         clock = SystemClock()
         market = self._market()
-        identity = self._identity()
-        self._refresh_token = identity.refresh_token
+        users = self._users(clock.wall_ns() // 1_000_000_000)
+        book = users.update(lambda book: book)
         self._admin_token = self._chosen_admin_token()
-        self._cleanup.enter_context(masked(self._refresh_token, self._admin_token.reveal()))
+        known = (self._first_token, self._local_token, self._admin_token)
+        self._cleanup.enter_context(masked(*(token.reveal() for token in known)))
         listener = open_listener(settings.host, settings.port)
         self._cleanup.callback(listener.close)
         host, port = listener.getsockname()[:2]
@@ -206,15 +235,16 @@ class System:
         venue = self._venue = EmbeddedVenue(
             market,
             clock=clock,
-            accounts=settings.accounts,
+            accounts=self._terms_of(book),
             archive=self._archive(),
             journal=self._journal(),
             hours=hours,
         )
         self._cleanup.push_async_callback(venue.stop)
         await venue.start()
-        users = [_demo_user(identity.refresh_token, self.portfolios)]
-        tokens = TokenAuthority(identity.signing_key.encode(), users, clock)
+        tokens = TokenAuthority(book.keys[-1].pem.encode(), users_of(book), clock)
+        watch = UserWatch(users, tokens, self._open_portfolios)
+        await watch.look()
         throttle = Throttle(settings.http_requests_per_second)
         gateway = Gateway(
             venue,
@@ -226,14 +256,18 @@ class System:
             throttle=throttle,
             limits=settings.limits,
             admin_token=self._admin_token,
+            users=watch,
         )
         gateway.counters.journal = venue.journal_figures
         server = self._server = self._front(gateway, clock, listener)
         await server.start()
         self._cleanup.push_async_callback(self._stop_serving, gateway, server)
         self._trading = asyncio.create_task(venue.run(), name="embedded venue")
-        self._cleanup.push_async_callback(self._stop_trading)
-        here = RunningSystem(os.getpid(), self._url, self._refresh_token, self._admin_token.reveal())
+        self._cleanup.push_async_callback(_end, self._trading)
+        if settings.data is not None:
+            self._watching = asyncio.create_task(watch.run(), name="watch of users")
+            self._cleanup.push_async_callback(_end, self._watching)
+        here = RunningSystem(os.getpid(), self._url, self.refresh_token, self._admin_token.reveal())
         self._cleanup.enter_context(announced(here))
         if settings.owns_process:
             relax_collector()
@@ -262,17 +296,72 @@ class System:
         except ValueError as error:
             raise SettingsError(str(error)) from error
 
-    def _identity(self) -> Identity:
-        new = Identity(VERSION, new_signing_key().decode(), secrets.token_urlsafe(32))
-        if self.settings.data is None:
-            return new
-        folder = DataFolder(self.settings.data)
+    def _users(self, now_s: int) -> UserStore:
+        """Return the users of this system: those of the data folder, which is opened, or the demo user alone."""
+        data = self.settings.data
+        if data is None:
+            store: UserStore = MemoryUsers()
+            store.update(lambda _: self._first_book(now_s))
+            return store
+        folder = DataFolder(data)
         folder.open()
         self._cleanup.callback(folder.close)
-        return folder.identity(new)
+        is_new = folder.version() is None
+        store = SqliteUsers(folder.users)
+        self._cleanup.callback(store.close)
+        if is_new:
+            # A start that was killed here has left users; nobody has seen their token.
+            store.update(lambda book: book if book.users else self._first_book(now_s))
+            folder.mark()
+        else:
+            # Its clear text is known for the last time.
+            self._first_token = Secret(take_over(folder, store, now_s) or "")
+        store.update(lambda book: self._begun(book, now_s))
+        return store
+
+    def _first_book(self, now_s: int) -> UserBook:
+        """Return the users of a new system: one, for trying it out."""
+        portfolios = [PortfolioEntry(account.name, account.cash) for account in self.settings.accounts]
+        self.portfolios = tuple(portfolio.name for portfolio in portfolios)
+        self._first_token = _new_refresh_token()
+        first = _token_entry("first", self._first_token, now_s)
+        return UserBook(keys=(key_of(new_signing_key()),)).added(DEMO_NAME, portfolios).granted(DEMO_NAME, first)
+
+    def _begun(self, book: UserBook, now_s: int) -> UserBook:
+        """Return the book of a data folder as this start leaves it: with a key, and a token for this machine."""
+        book = book.aged(now_s, TOKEN_LIFE_SECONDS)
+        if not book.keys:
+            book = book.rotated(key_of(new_signing_key()), None, now_s, TOKEN_LIFE_SECONDS)
+        demo = book.find(DEMO_NAME)
+        if demo is None or not demo.is_let_in:
+            return book
+        self.portfolios = demo.portfolio_names
+        if not self._first_token:
+            self._local_token = _new_refresh_token()
+            book = book.granted_locally(DEMO_NAME, _token_entry(LOCAL_TOKEN, self._local_token, now_s))
+        return book
+
+    def _terms_of(self, book: UserBook) -> tuple[AccountTerms, ...]:
+        """Return how the portfolios of all users are opened; the settings may say more of some than their cash."""
+        special = {account.name: account for account in self.settings.accounts}
+        return tuple(
+            special.get(portfolio.name) or AccountTerms(name=portfolio.name, cash=portfolio.cash)
+            for user in book.users
+            for portfolio in user.portfolios
+        )
+
+    async def _open_portfolios(self, book: UserBook) -> None:
+        """Tell the running venue about the portfolios of a changed book, all of them; it knows most already.
+
+        The one place where users added beside a running system reach the venue.
+        """
+        # A venue that cannot open portfolios while it runs knows the new ones after the next start.
+        opening = getattr(self._venue, "open_accounts", None)
+        if opening is not None:
+            await opening(self._terms_of(book))
 
     def _archive(self) -> SqliteArchive | None:
-        """Return what keeps the market's past; None without a data folder, which ``_identity`` has opened."""
+        """Return what keeps the market's past; None without a data folder, which ``_users`` has opened."""
         if self.settings.data is None:
             return None
         try:
@@ -312,22 +401,20 @@ class System:
         finally:
             await server.stop(grace_s)
 
-    async def _stop_trading(self) -> None:
-        assert self._trading is not None
-        self._trading.cancel()
-        # What broke the market has been raised by wait(), or nobody asked.
-        await asyncio.gather(self._trading, return_exceptions=True)
-
 
 async def _watch(task: asyncio.Task[None]) -> None:
     await asyncio.shield(task)
 
 
-def _demo_user(refresh_token: str, portfolios: tuple[str, ...]) -> User:
-    return User(
-        login="P070001",
-        client_id="123456",
-        agreement="70001",
-        portfolios=portfolios,
-        refresh_token_hashes=(hash_refresh_token(refresh_token),),
-    )
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    # What broke it has been raised by wait(), or nobody asked.
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _new_refresh_token() -> Secret:
+    return Secret(REFRESH_TOKEN_PREFIX + secrets.token_urlsafe(32))
+
+
+def _token_entry(name: str, token: Secret, now_s: int) -> TokenEntry:
+    return TokenEntry(name=name, sha256=hash_refresh_token(token.reveal()), scopes=Scope.ALL, created_at_s=now_s)

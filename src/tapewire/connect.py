@@ -127,7 +127,11 @@ def _local(endpoints: Endpoints | None, refresh_token: str | None) -> tuple[Endp
     """Complete what was given with what the systems on this machine say."""
     how = f"refresh token for {{}}: pass refresh_token or set {TOKEN_VARIABLE}"
     system = _running_system(endpoints, how)
-    return Endpoints.from_base(system.url), refresh_token or system.refresh_token
+    refresh_token = refresh_token or system.refresh_token
+    if not refresh_token:
+        # Its demo user is not let in.
+        raise ConfigurationError(f"no {how.format(system.url)}")
+    return Endpoints.from_base(system.url), refresh_token
 
 
 def _running_system(endpoints: Endpoints | None, what_is_missing: str) -> RunningSystem:

@@ -1,36 +1,44 @@
-"""The folder in which a trading system keeps what must outlive it: who its users are and how it signs.
+"""The folder in which a trading system keeps what must outlive it.
 
-The folder carries a version, in the file of the identity. An older folder is brought to this version step by step
-before anything else in it is touched; a newer one is refused, not misread. One system at a time may have it.
+The folder carries a version, in the file ``identity.json``. An older folder is brought to this version before
+anything else in it is touched; a newer one is refused, not misread. One system at a time may have it; its users
+are changed beside it too.
 
 =======  =================================================================================================
 version  what is in the folder
 =======  =================================================================================================
-1        ``identity.json``, ``market.db`` (the archive)
+1        ``identity.json`` with the signing key and the refresh token of one user, ``market.db`` (the archive)
 2        also ``journal.db`` and ``snapshots``: a program that knows no journal must not trade on it
+3        ``users.db`` with users, hashes of refresh tokens and keys; ``identity.json`` is the version alone
 =======  =================================================================================================
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-__all__ = ["DataFolder", "DataFolderError", "Identity"]
+__all__ = ["DataFolder", "DataFolderError", "FolderInUseError", "Identity"]
 
-VERSION = 2
+T = TypeVar("T")
+
+VERSION = 3
 
 
 class DataFolderError(Exception):
     """The folder cannot be used; the text says why in one line."""
 
 
+class FolderInUseError(DataFolderError):
+    """A system is running on it."""
+
+
 class Identity(msgspec.Struct, frozen=True):
-    """What the tokens of a system depend on."""
+    """What the tokens of a system depended on up to version 2; both are secrets in clear text."""
 
     version: int
     #: Private key that signs access tokens, PEM.
@@ -44,16 +52,6 @@ class Identity(msgspec.Struct, frozen=True):
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         # What pretty printers ask for instead.
         return [("version", self.version), ("signing_key", "***"), ("refresh_token", "***")]
-
-
-def _to_2(identity: Identity) -> Identity:
-    # What is new begins empty.
-    return msgspec.structs.replace(identity, version=2)
-
-
-#: From each version to the next one.
-_STEPS: dict[int, Callable[[Identity], Identity]] = {1: _to_2}
-assert sorted(_STEPS) == list(range(1, VERSION))
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -88,7 +86,7 @@ class DataFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self.close()
-            raise DataFolderError(f"cannot use {self.path}: another system is running on it") from error
+            raise FolderInUseError(f"cannot use {self.path}: another system is running on it") from error
         except OSError as error:
             self.close()
             raise DataFolderError(f"cannot lock {self.path}: {error.strerror}") from error
@@ -102,6 +100,11 @@ class DataFolder:
     def snapshots(self) -> Path:
         """The folder of the snapshots that belong to the journal."""
         return self.path / "snapshots"
+
+    @property
+    def users(self) -> Path:
+        """The file of users and keys."""
+        return self.path / "users.db"
 
     def keep_copy(self, name: str, lines: Iterable[bytes]) -> Path:
         """Write lines to a new file whose name begins so, and return it when it is durable.
@@ -121,36 +124,57 @@ class DataFolder:
             os.close(self._lock)
             self._lock = None
 
-    def identity(self, new: Identity) -> Identity:
-        """Return the identity kept here; in a new folder ``new`` is kept from now on.
-
-        A folder of an older version is of this version afterwards.
+    def version(self) -> int | None:
+        """Return the version of what is here; None: nothing is.
 
         Raises:
-            DataFolderError: It cannot be read or written, or a newer program has written it.
+            DataFolderError: It cannot be read, or a newer program has written it.
         """
+        content = self._identity()
+        if content is None:
+            return None
+        return self._decoded(content, _Version).version
+
+    def secrets_in_clear(self) -> Identity | None:
+        """Return what a folder of an older version keeps in clear text; None: it is new, or of this version.
+
+        Raises:
+            DataFolderError: As for ``version``.
+        """
+        content = self._identity()
+        if content is None or self._decoded(content, _Version).version == VERSION:
+            return None
+        return self._decoded(content, Identity)
+
+    def mark(self) -> None:
+        """Make the folder one of this version, in which no secret stands in clear text.
+
+        Raises:
+            DataFolderError: It cannot be written.
+        """
+        self._write(self.path / "identity.json", [msgspec.json.encode(_Version(VERSION))])
+
+    def _identity(self) -> bytes | None:
         file = self.path / "identity.json"
         try:
-            content = file.read_bytes()
-            # First the version alone: the rest of a newer file may look different.
-            if msgspec.json.decode(content, type=_Version).version > VERSION:
-                raise DataFolderError(f"{file} was written by a newer version of tapewire")
-            kept = msgspec.json.decode(content, type=Identity)
+            return file.read_bytes()
         except FileNotFoundError:
-            self._write(file, [msgspec.json.encode(new)])
-            return new
+            return None
         except OSError as error:
             raise DataFolderError(f"cannot read {file}: {error.strerror}") from error
+
+    def _decoded(self, content: bytes, kind: type[T]) -> T:
+        file = self.path / "identity.json"
+        try:
+            # First the version alone: the rest of a newer file may look different.
+            version = msgspec.json.decode(content, type=_Version).version
+            if version > VERSION:
+                raise DataFolderError(f"{file} was written by a newer version of tapewire")
+            if version < 1:
+                raise DataFolderError(f"cannot read {file}: it is damaged (there is no version {version})")
+            return msgspec.json.decode(content, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise DataFolderError(f"cannot read {file}: it is damaged ({error})") from error
-        if kept.version < min(_STEPS):
-            raise DataFolderError(f"cannot read {file}: it is damaged (there is no version {kept.version})")
-        if kept.version == VERSION:
-            return kept
-        while kept.version < VERSION:
-            kept = _STEPS[kept.version](kept)
-        self._write(file, [msgspec.json.encode(kept)])
-        return kept
 
     def _write(self, file: Path, pieces: Iterable[bytes]) -> None:
         draft = file.with_suffix(".new")

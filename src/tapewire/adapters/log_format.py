@@ -18,11 +18,15 @@ from urllib.parse import quote
 
 from pythonjsonlogger.json import JsonFormatter
 
+from tapewire.protocol.tokens import REFRESH_TOKEN_PREFIX
+
 __all__ = ["MASK", "LogFormat", "MaskingFormatter", "masked", "write_logs"]
 
 MASK = "***"
 #: The beginning of a JSON object in base64 and all that a token may go on with, also where it is cut off.
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){0,2}")
+#: A refresh token that tapewire has made.
+_REFRESH = re.compile(re.escape(REFRESH_TOKEN_PREFIX) + r"[A-Za-z0-9_-]{6,}")
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -64,7 +68,7 @@ class _JsonFormatter(JsonFormatter):
 
 
 class MaskingFormatter(logging.Formatter):
-    """Writes what another formatter makes, without tokens: those it was told, and all that looks like a JWT."""
+    """Writes what another formatter makes, without tokens: those it was told, and all that look like ours."""
 
     def __init__(self, inner: logging.Formatter) -> None:
         super().__init__()
@@ -81,7 +85,7 @@ class MaskingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record, masked."""
-        line = _JWT.sub(MASK, self._inner.format(record))
+        line = _REFRESH.sub(MASK, _JWT.sub(MASK, self._inner.format(record)))
         for token in self._known:
             line = line.replace(token, MASK)
         return line

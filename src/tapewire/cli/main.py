@@ -22,6 +22,7 @@ except ImportError:  # the command is installed with the SDK, its libraries with
 
 from tapewire.cli.journal import journal
 from tapewire.cli.streams import StreamName, StreamOptions
+from tapewire.cli.user import user
 from tapewire.client.endpoints import PRODUCTION, TEST, Endpoints
 from tapewire.connect import ADMIN_TOKEN_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, connect
 from tapewire.faults import Faults, FaultsError, read_faults_file
@@ -50,8 +51,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-# Hidden until systems write one.
 app.add_typer(journal, name="journal")
+app.add_typer(user, name="user")
 
 
 def _print_version(is_asked: bool) -> None:

@@ -13,6 +13,7 @@ from tapewire.cli.output import Output
 from tapewire.cli.streams import StreamName, StreamOptions
 from tapewire.cli.watch import show
 from tapewire.client.broker import Broker
+from tapewire.client.errors import ConfigurationError
 from tapewire.client.subscription import Subscription
 from tapewire.connect import connect
 
@@ -27,6 +28,8 @@ async def run_system(system: System) -> None:
     On a terminal that is a live view. Otherwise it is one JSON line a second: messages received since the start,
     and messages a second by kind of stream.
     """
+    if not system.refresh_token:
+        raise ConfigurationError("the folder has no demo user to watch with: `tapewire up` runs it without a view")
     symbols = [symbol for symbol in _SHOWN if symbol in system.symbols]
     async with connect(system.url, refresh_token=system.refresh_token) as broker:
         if sys.stdout.isatty():

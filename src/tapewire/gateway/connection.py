@@ -239,6 +239,11 @@ class Connection:
             self._transport.resume_reading()
         self._transport.close(code, reason)
 
+    def expel(self, reason: str) -> None:
+        """End the connection with 1008; what its session has not begun is not done, even if the peer lingers."""
+        self.close(CloseCode.POLICY, reason)
+        self._handler.close()
+
     def abort(self) -> None:
         """End the connection now, without a goodbye."""
         if self._transport is not None:

@@ -28,6 +28,7 @@ from tapewire.gateway.quotas import ConnectionQuota
 from tapewire.gateway.session import DataSession, SessionServices
 from tapewire.gateway.standing import Reception, Standing
 from tapewire.gateway.tokens import TokenAuthority
+from tapewire.gateway.user_watch import UserWatch
 from tapewire.ports.clock import Clock
 from tapewire.ports.network import FrameListener, HandshakeRefusedError
 from tapewire.ports.query import Query
@@ -60,6 +61,7 @@ class Gateway:
         commands: Where orders go, from both doors.
         throttle: Of HTTP; the documented limit unless another was given.
         admin_token: Opens ``/admin`` and ``/metrics``, which are not served without one.
+        users: Keeps ``tokens`` up with changes; None: nothing changes.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Gateway:
         throttle: Throttle | None = None,
         limits: Limits | None = None,
         admin_token: Secret | None = None,
+        users: UserWatch | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.limits = limits or Limits()
@@ -117,7 +120,10 @@ class Gateway:
             misuse=self._misuse,
             routes=admin_routes(self.presence, metrics_text(collector), admin_token) if admin_token else (),
             operator=admin_token,
+            users=users,
         )
+        if users is not None:
+            users.on_change = self.presence.expel_revoked
 
     @property
     def connections(self) -> set[Connection]:

@@ -158,6 +158,12 @@ class Presence:
         wanted = (c for c, visit in self._visits.items() if str(visit.standing.number) == session)
         return next(wanted, None)
 
+    def expel_revoked(self) -> None:
+        """End the sessions for which a refresh token stands that was revoked."""
+        for connection, visit in tuple(self._visits.items()):
+            if visit.standing.is_revoked:
+                connection.expel("the refresh token was revoked")
+
     def close(self) -> None:
         """Look no more."""
         if self._timer is not None:

@@ -51,6 +51,8 @@ class Standing:
         self.login: str | None = None
         #: Messages that were read as requests, good or not.
         self.requests = 0
+        # Refresh tokens behind the access tokens that were shown, by their ids: hardly ever more than one.
+        self._grants: set[str] = set()
         self._second_began = 0.0
         self._requests_in_second = 0
 
@@ -85,6 +87,7 @@ class Standing:
         if claims is None:
             self._check(guid, address_name(self.address))
             raise BadRequestError(guid, ResultCode.UNAUTHORIZED, INVALID_TOKEN)
+        self._grants.add(claims.azp)
         if self.login is None:
             if not self._reception.quota.claim(claims.sub):
                 raise self.refusal(guid, Limit.USER_CONNECTIONS, "Too many connections of this user")
@@ -92,6 +95,11 @@ class Standing:
             self.charge(Offence.CONNECTION)
             self._write(logging.INFO, "session authorised")
         return claims
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether a refresh token behind what was shown here is not good any more."""
+        return not all(self._reception.tokens.is_good(grant) for grant in self._grants)
 
     def knows(self, token: Secret) -> bool:
         """Return whether a token is still good."""

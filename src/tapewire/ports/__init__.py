@@ -13,6 +13,7 @@ port                      live                            simulated
 ``SnapshotStore``         ``adapters.snapshot_files``     ``simulation.disk``
 ``Archive``               ``adapters.sqlite_archive``,    ``simulation.archive`` (drops what is unsynced)
                           ``venues.memory_archive``
+``UserStore``             ``adapters.sqlite_users``       ``adapters.memory_users``
 ========================  ==============================  ===========================================
 
 All callbacks run in the event loop's thread and must not block. Timers belong to the running loop

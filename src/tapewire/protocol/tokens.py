@@ -14,6 +14,7 @@ import msgspec
 from tapewire.protocol.errors import UNREADABLE, MalformedMessageError
 
 __all__ = [
+    "REFRESH_TOKEN_PREFIX",
     "AccessToken",
     "Claims",
     "RefreshRequest",
@@ -23,6 +24,10 @@ __all__ = [
     "read_access_token",
     "read_refresh_body",
 ]
+
+
+#: How refresh tokens begin that tapewire makes, so that they are known where they must not be.
+REFRESH_TOKEN_PREFIX = "twr_"  # noqa: S105  (a part of a secret)
 
 
 class Secret:
@@ -63,6 +68,8 @@ class Scope:
     PERSONAL = "Personal"
     STATS = "Stats"
     ALL = (ORDERS_READ, ORDERS_CREATE, TRADES, PERSONAL, STATS)
+    #: Everything but trading.
+    READ_ONLY = (ORDERS_READ, TRADES, PERSONAL, STATS)
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from tapewire.exchange import AccountTerms
+from tapewire.model.user_book import DEMO_NAME, UserBook
 
 __all__ = ["DEMO_ACCOUNTS"]
 
 #: One for each segment: shares and bonds, currency, derivatives. A million roubles each, and nothing held.
-DEMO_ACCOUNTS = tuple(AccountTerms(name=name, cash=Decimal(1_000_000)) for name in ("D70001", "G70001", "7500T01"))
+DEMO_ACCOUNTS = tuple(
+    AccountTerms(name=portfolio.name, cash=portfolio.cash)
+    for portfolio in UserBook().added(DEMO_NAME).user(DEMO_NAME).portfolios
+)

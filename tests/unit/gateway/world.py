@@ -18,6 +18,7 @@ from tapewire.gateway.limits import Limits
 from tapewire.gateway.outbox import OutboxMode
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
 from tapewire.market.catalogue import catalogue
+from tapewire.model.user_book import grant_id
 from tapewire.ports.network import Transport
 from tapewire.protocol.tokens import Secret
 from tapewire.simulation import (
@@ -68,8 +69,9 @@ DEADLINE_S = 600.0
 
 
 def forged(claims: dict[str, Any], key: bytes = KEY) -> str:
-    """Return a token that says what a test wants, signed with a key."""
-    return jwt.encode(claims, key.decode(), algorithm="ES256")
+    """Return a token that says what a test wants, signed with a key, as if for a refresh token that is good."""
+    grant = {"azp": grant_id(hash_refresh_token(REFRESH))}
+    return jwt.encode(grant | claims, key.decode(), algorithm="ES256")
 
 
 class Peer:

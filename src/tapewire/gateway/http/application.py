@@ -36,6 +36,7 @@ from tapewire.gateway.limits import Limit
 from tapewire.gateway.misuse import Misuse, Offence
 from tapewire.gateway.order_entry import OrderEntry, check_portfolio, check_scope
 from tapewire.gateway.tokens import TokenAuthority
+from tapewire.gateway.user_watch import UserWatch
 from tapewire.model import CommandKey
 from tapewire.ports.archive import ArchiveError
 from tapewire.ports.clock import Clock
@@ -77,6 +78,7 @@ def http_application(
     misuse: Misuse | None = None,
     routes: Sequence[Route] = (),
     operator: Secret | None = None,
+    users: UserWatch | None = None,
 ) -> Starlette:
     """Return the ASGI application of the gateway.
 
@@ -87,6 +89,7 @@ def http_application(
         misuse: Who is blocked; None: nobody.
         routes: What is served beside.
         operator: A token whose requests are not throttled.
+        users: Keeps ``tokens`` up with changes; None: nothing changes.
     """
     description = describe(ENDPOINTS)
     counters = counters or Counters()
@@ -97,7 +100,7 @@ def http_application(
     app = Starlette(
         routes=[
             *_routes(ENDPOINTS, _Desk(query, orders, clock, misuse, counters)),
-            _AnyCaseRoute("/refresh", refresh_handler(tokens), "POST"),
+            _AnyCaseRoute("/refresh", refresh_handler(tokens, users), "POST"),
             _AnyCaseRoute("/openapi.json", openapi, "GET"),
             # Handshakes never come here: what does has not asked for one.
             *(_AnyCaseRoute(path, _upgrade, "GET") for path in _SOCKET_PATHS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -12,17 +13,30 @@ from starlette.responses import Response
 from tapewire.gateway.http.answers import value_answer
 from tapewire.gateway.http.bodies import read_body
 from tapewire.gateway.tokens import TokenAuthority
+from tapewire.gateway.user_watch import UserWatch
+from tapewire.ports.users import UserStoreError
 from tapewire.protocol.errors import UNREADABLE, MalformedMessageError
 from tapewire.protocol.tokens import AccessToken, RefreshRequest, read_refresh_body
 
 __all__ = ["refresh_handler"]
 
+log = logging.getLogger("tapewire.gateway.http")
 
-def refresh_handler(tokens: TokenAuthority) -> Callable[[Request], Awaitable[Response]]:
-    """Return what answers ``POST /refresh``."""
+
+def refresh_handler(
+    tokens: TokenAuthority, users: UserWatch | None = None
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers ``POST /refresh``; ``users`` keeps ``tokens`` up with changes, None: nothing changes."""
 
     async def refresh(request: Request) -> Response:
         asked = _refresh_request(request, await read_body(request))
+        if users is not None:
+            try:
+                await users.look()
+            except UserStoreError as error:
+                # The token may have been revoked meanwhile. The watch tells the log why.
+                log.debug("/refresh: %s", error)
+                raise HTTPException(503, "The users cannot be read now") from error
         token = tokens.refresh(asked.token, asked.allowed_portfolios)
         if token is None:
             raise HTTPException(403, "Refresh token is not valid")
