@@ -240,14 +240,24 @@ def test_run_shows_what_is_traded_however_little_that_is(at_desk: Desks) -> None
     at_desk(scenario)
 
 
-def test_data_keeps_the_refresh_token_over_a_restart_and_over_a_kill(at_desk: Desks) -> None:
+def test_data_keeps_the_refresh_token_over_a_restart_and_over_a_kill_and_shows_it_once(at_desk: Desks) -> None:
     async def scenario(desk: Desk) -> None:
-        tokens = []
-        for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
-            system = await desk.system("--data", str(desk.folder / "data"))
-            tokens.append(system.ready["refresh_token"])
+        data = desk.folder / "data"
+        system = await desk.system("--data", str(data))
+        first = system.ready["refresh_token"]
+        for number in (signal.SIGTERM, signal.SIGKILL):
             await system.end(number)
-        assert len(set(tokens)) == 1
+            system = await desk.system("--data", str(data))
+            assert system.ready["refresh_token"] is None
+            how = f"tapewire user token demo --data {data}"
+            assert system.ready["hint"] == f"a refresh token is shown once; another one: {how}"
+            told = await desk.run("token", "--url", system.ready["http"], "--refresh-token", first)
+            # Programs of this machine need none all the same.
+            found = await desk.run("token", TAPEWIRE_URL=system.ready["http"])
+            other = await desk.run(*how.split()[1:])
+            assert [ended.status for ended in (told, found, other)] == [0, 0, 0]
+            used = await desk.run("token", "--url", system.ready["http"], "--refresh-token", *other.lines)
+            assert used.status == 0
 
     at_desk(scenario)
 

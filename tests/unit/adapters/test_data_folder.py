@@ -1,8 +1,7 @@
-"""The data folder: one owner, kept identity, clear refusals."""
+"""The data folder: one owner, a version, secrets of older versions, clear refusals."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,38 +12,42 @@ from rich.pretty import pretty_repr
 from tapewire.adapters.data_folder import VERSION, DataFolder, DataFolderError, Identity
 
 SECRET = "s3cr3t"
-FIRST = Identity(VERSION, f"key-{SECRET}", f"refresh-{SECRET}")
-SECOND = Identity(VERSION, "other key", "other token")
+OLD = Identity(2, f"key-{SECRET}", f"refresh-{SECRET}")
+MARKED = b'{"version":%d}' % VERSION
 
 
-def kept(path: Path, new: Identity) -> Identity:
+def found(path: Path) -> tuple[int | None, Identity | None]:
+    """Return the version of a folder and what stands in clear text there; then it is one of this version."""
     folder = DataFolder(path)
     folder.open()
     try:
-        return folder.identity(new)
+        seen = folder.version(), folder.secrets_in_clear()
+        folder.mark()
+        return seen
     finally:
         folder.close()
 
 
-def refusal(path: Path, new: Identity = SECOND) -> str:
+def refusal(path: Path) -> str:
     """Return the one line with which a folder is refused."""
     with pytest.raises(DataFolderError) as caught:
-        kept(path, new)
+        found(path)
     text = str(caught.value)
     assert SECRET not in text
     assert "\n" not in text
     return text
 
 
-def test_the_identity_of_a_new_folder_is_kept(tmp_path: Path) -> None:
+def test_a_new_folder_is_marked_with_its_version_and_keeps_it(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "data"
-    assert kept(path, FIRST) == FIRST
-    assert kept(path, SECOND) == FIRST
+    assert found(path) == (None, None)
+    assert found(path) == (VERSION, None)
+    assert (path / "identity.json").read_bytes() == MARKED
 
 
-def test_secrets_are_for_their_user_only(tmp_path: Path) -> None:
+def test_what_is_here_is_for_its_user_only(tmp_path: Path) -> None:
     path = tmp_path / "data"
-    kept(path, FIRST)
+    found(path)
     assert path.stat().st_mode & 0o777 == 0o700
     assert (path / "identity.json").stat().st_mode & 0o777 == 0o600
     assert sorted(file.name for file in path.iterdir()) == ["identity.json", "lock"]
@@ -69,7 +72,7 @@ def test_a_killed_system_leaves_the_folder_free(tmp_path: Path) -> None:
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -9
-    assert kept(tmp_path, FIRST) == FIRST
+    assert found(tmp_path) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -86,12 +89,13 @@ def test_a_folder_of_a_newer_version_is_refused_as_such_and_left_alone(tmp_path:
     assert file.read_bytes() == content
 
 
-def test_an_older_folder_is_brought_to_this_version_and_keeps_what_it_has(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_folder_tells_its_secrets_once(tmp_path: Path, version: int) -> None:
     file = tmp_path / "identity.json"
-    file.write_bytes(b'{"version":1,"signing_key":"key-s3cr3t","refresh_token":"refresh-s3cr3t"}')
-    assert kept(tmp_path, SECOND) == FIRST
-    assert json.loads(file.read_bytes())["version"] == VERSION
-    assert kept(tmp_path, SECOND) == FIRST
+    file.write_bytes(b'{"version":%d,"signing_key":"key-s3cr3t","refresh_token":"refresh-s3cr3t"}' % version)
+    assert found(tmp_path) == (version, Identity(version, OLD.signing_key, OLD.refresh_token))
+    assert file.read_bytes() == MARKED
+    assert found(tmp_path) == (VERSION, None)
 
 
 @pytest.mark.parametrize("version", [0, -1])
@@ -136,13 +140,13 @@ def test_an_identity_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 def test_a_half_written_draft_of_a_killed_system_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "identity.new").write_bytes(b"x" * 10_000)
-    assert kept(tmp_path, FIRST) == FIRST
-    assert kept(tmp_path, SECOND) == FIRST
+    assert found(tmp_path) == (None, None)
+    assert found(tmp_path) == (VERSION, None)
 
 
-def test_an_identity_shows_no_secret() -> None:
-    assert SECRET not in repr(FIRST)
-    assert SECRET not in pretty_repr(FIRST)
+def test_old_secrets_are_not_shown() -> None:
+    assert SECRET not in repr(OLD)
+    assert SECRET not in pretty_repr(OLD)
 
 
 def test_a_folder_that_cannot_be_locked_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

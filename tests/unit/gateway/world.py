@@ -17,6 +17,7 @@ from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.limits import Limits
 from tapewire.gateway.outbox import OutboxMode
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
+from tapewire.gateway.user_watch import UserWatch
 from tapewire.market.catalogue import catalogue
 from tapewire.model.user_book import grant_id
 from tapewire.ports.network import Transport
@@ -190,6 +191,7 @@ class World:
         conditions: LinkConditions | None = None,
         seed: int = 0,
         limits: Limits | None = None,
+        users: Callable[[TokenAuthority], UserWatch] | None = None,
     ) -> None:
         self.clock = VirtualClock()
         self.venue = ScriptedVenue(catalogue(3), portfolios=("D1", "G1", "D2", "E3"), clock=self.clock)
@@ -203,6 +205,7 @@ class World:
             mode=mode,
             limits=limits,
             admin_token=ADMIN_TOKEN,
+            users=users(self.tokens) if users is not None else None,
         )
         self.network = Network(seed=seed, conditions=conditions)
         self.network.listen("gateway:80", self.gateway.accept)
