@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import traceback
+from decimal import Decimal
 
 import jwt
 import pytest
@@ -11,7 +14,16 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from tapewire.gateway import tokens as module
-from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
+from tapewire.gateway.tokens import (
+    TokenAuthority,
+    User,
+    hash_refresh_token,
+    key_of,
+    new_signing_key,
+    public_part,
+    users_of,
+)
+from tapewire.model.user_book import PortfolioEntry, SigningKey, TokenEntry, UserBook, grant_id
 from tapewire.protocol.limits import TOKEN_LIFE_SECONDS
 from tapewire.protocol.tokens import Scope, claims_of
 from tapewire.simulation import START_NS, run_virtual
@@ -184,6 +196,101 @@ def test_a_key_that_is_no_elliptic_curve_is_refused() -> None:
     with pytest.raises(ValueError, match="elliptic"):
         TokenAuthority(pem, (), Clock())
     TokenAuthority(new_signing_key(), (), Clock())
+
+
+def test_an_access_token_names_the_key_and_the_refresh_token_that_made_it() -> None:
+    issued = authority().refresh(REFRESH)
+    assert issued is not None
+    assert jwt.get_unverified_header(issued) == {"alg": "ES256", "typ": "JWT", "kid": key_of(KEY).id}
+    assert claims_of(issued).azp == grant_id(hash_refresh_token(REFRESH))
+    assert REFRESH not in issued
+
+
+def test_a_token_of_no_refresh_token_that_is_known_is_not_good() -> None:
+    claims = {"sub": "P1", "exp": START_S + 9, "iat": START_S}
+    assert authority().verify(forged(claims)) is not None
+    for grant in ("", "P1", "f" * 20):
+        assert authority().verify(forged(claims | {"azp": grant})) is None
+
+
+@pytest.mark.parametrize("kid", ["other", "", ["x"], 5, None])
+def test_a_token_of_a_key_that_is_not_known_is_not_good(kid: object) -> None:
+    claims = {"sub": "P1", "exp": START_S + 9, "iat": START_S, "azp": grant_id(hash_refresh_token(REFRESH))}
+    assert authority().verify(with_key_id(claims, key_of(KEY).id)) is not None
+    assert authority().verify(with_key_id(claims, kid)) is None
+
+
+def with_key_id(claims: dict[str, object], kid: object) -> str:
+    """Return a token of the good key, under any name: libraries do not write what is no text."""
+    parts = [json.dumps(part).encode() for part in ({"alg": "ES256", "kid": kid}, claims)]
+    signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+    signature = jwt.get_algorithm_by_name("ES256").sign(
+        signed, jwt.get_algorithm_by_name("ES256").prepare_key(KEY)
+    )
+    return (signed + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+
+def test_keys_rotate_and_what_the_old_one_has_signed_is_good_until_it_ends() -> None:
+    clock = Clock()
+    checker = authority(clock)
+    old = checker.refresh(REFRESH)
+    clock.advance(900)
+    old_key, new_key = key_of(KEY), key_of(new_signing_key())
+    retired = SigningKey(old_key.id, public_part(old_key), START_S + 900)
+    last = checker.refresh(REFRESH)
+    checker.update(USERS, (retired, new_key))
+    new = checker.refresh(REFRESH)
+    assert old is not None
+    assert last is not None
+    assert new is not None
+    assert [jwt.get_unverified_header(each)["kid"] for each in (old, new)] == [old_key.id, new_key.id]
+    assert all(checker.verify(each) for each in (old, last, new))
+    clock.advance(900)
+    assert [checker.verify(each) is not None for each in (old, last, new)] == [False, True, True]
+    checker.update(USERS, (new_key,))
+    assert [checker.verify(each) is not None for each in (old, last, new)] == [False, False, True]
+
+
+def test_an_old_key_makes_no_tokens_that_last() -> None:
+    clock = Clock()
+    checker = authority(clock)
+    old_key = key_of(KEY)
+    checker.update(USERS, (SigningKey(old_key.id, public_part(old_key), START_S), key_of(new_signing_key())))
+    good = {"sub": "P1", "iat": START_S, "exp": START_S + TOKEN_LIFE_SECONDS}
+    good["azp"] = grant_id(hash_refresh_token(REFRESH))  # type: ignore[assignment]
+    assert checker.verify(with_key_id(dict(good), old_key.id)) is not None
+    assert checker.verify(with_key_id(good | {"exp": START_S + TOKEN_LIFE_SECONDS + 1}, old_key.id)) is None
+    assert checker.verify(with_key_id(good | {"iat": START_S + 1}, old_key.id)) is None
+    # Without a name it is taken for one of the new key.
+    assert checker.verify(forged(good)) is None
+
+
+def test_the_public_part_of_a_key_signs_nothing() -> None:
+    key = key_of(KEY)
+    assert "PRIVATE" in key.pem
+    assert "PRIVATE" not in public_part(key)
+    with pytest.raises(ValueError):
+        key_of(public_part(key).encode())
+
+
+def test_what_a_refresh_token_gives_is_what_its_user_has_and_it_allows() -> None:
+    book = (
+        UserBook()
+        .added("anna", [PortfolioEntry("D1", Decimal(1)), PortfolioEntry("G1", Decimal(1))])
+        .granted("anna", TokenEntry(name="a", sha256="1", scopes=Scope.ALL, created_at_s=0))
+        .granted(
+            "anna",
+            TokenEntry(name="b", sha256="2", scopes=Scope.READ_ONLY, portfolios=("G1",), created_at_s=0),
+        )
+        .opened("anna", [PortfolioEntry("G2", Decimal(1))])
+    )
+    everything, little = users_of(book)
+    assert (everything.portfolios, everything.scopes) == (("D1", "G1", "G2"), Scope.ALL)
+    assert (little.portfolios, little.scopes) == (("G1",), Scope.READ_ONLY)
+    assert set(Scope.ALL) - set(Scope.READ_ONLY) == {Scope.ORDERS_CREATE}
+    checker = TokenAuthority(KEY, (), Clock())
+    checker.update([little], (key_of(KEY),))
+    assert little.login == everything.login == "P070001"
 
 
 def test_refresh_tokens_are_kept_as_hashes() -> None:

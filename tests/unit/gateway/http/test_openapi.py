@@ -9,6 +9,7 @@ import pytest
 from tapewire.gateway.http.endpoint import Access
 from tapewire.gateway.http.openapi import describe
 from tapewire.gateway.http.routes import ENDPOINTS
+from tapewire.protocol.tokens import Scope
 
 DESCRIPTION = describe(ENDPOINTS)
 
@@ -53,3 +54,12 @@ def test_every_reference_has_its_schema() -> None:
     assert {"SecuritySlim", "BarsHistoryHeavy", "BarSlim", "BookLevelSimple"} <= DESCRIPTION["components"][
         "schemas"
     ].keys()
+
+
+@pytest.mark.parametrize(
+    "endpoint", [each for each in ENDPOINTS if each.method != "GET"], ids=lambda each: f"{each.method} {each.path}"
+)
+def test_whatever_changes_something_needs_the_right_to_trade(endpoint: Any) -> None:
+    # Estimates are asked for with a body and change nothing.
+    is_question = "/estimate" in endpoint.path
+    assert endpoint.scope == (Scope.PERSONAL if is_question else Scope.ORDERS_CREATE)
