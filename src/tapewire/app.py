@@ -139,6 +139,7 @@ class System:
         self._local_token = Secret("")
         self._admin_token = Secret("")
         self._trading: asyncio.Task[None] | None = None
+        self._unmarked: DataFolder | None = None
         self._watching: asyncio.Task[None] | None = None
         self._server: HttpServer | None = None
         self._venue: EmbeddedVenue | None = None
@@ -269,6 +270,8 @@ class System:
             self._cleanup.push_async_callback(_end, self._watching)
         here = RunningSystem(os.getpid(), self._url, self.refresh_token, self._admin_token.reveal())
         self._cleanup.enter_context(announced(here))
+        if self._unmarked is not None:
+            self._unmarked.mark()
         if settings.owns_process:
             relax_collector()
 
@@ -301,7 +304,7 @@ class System:
         data = self.settings.data
         if data is None:
             store: UserStore = MemoryUsers()
-            store.update(lambda _: self._first_book(now_s))
+            store.update(lambda book: self._first_book(book, now_s))
             return store
         folder = DataFolder(data)
         folder.open()
@@ -310,22 +313,26 @@ class System:
         store = SqliteUsers(folder.users)
         self._cleanup.callback(store.close)
         if is_new:
-            # A start that was killed here has left users; nobody has seen their token.
-            store.update(lambda book: book if book.users else self._first_book(now_s))
-            folder.mark()
+            # Marked when the token can be shown: a start that fails before has to be made once more.
+            self._unmarked = folder
+            store.update(lambda book: self._first_book(book, now_s))
         else:
             # Its clear text is known for the last time.
             self._first_token = Secret(take_over(folder, store, now_s) or "")
         store.update(lambda book: self._begun(book, now_s))
         return store
 
-    def _first_book(self, now_s: int) -> UserBook:
+    def _first_book(self, book: UserBook, now_s: int) -> UserBook:
         """Return the users of a new system: one, for trying it out."""
-        portfolios = [PortfolioEntry(account.name, account.cash) for account in self.settings.accounts]
-        self.portfolios = tuple(portfolio.name for portfolio in portfolios)
+        if book.users and book.find(DEMO_NAME) is None:
+            return book
+        if not book.users:
+            portfolios = [PortfolioEntry(account.name, account.cash) for account in self.settings.accounts]
+            book = UserBook(keys=(key_of(new_signing_key()),)).added(DEMO_NAME, portfolios)
+        self.portfolios = book.user(DEMO_NAME).portfolio_names
         self._first_token = _new_refresh_token()
-        first = _token_entry("first", self._first_token, now_s)
-        return UserBook(keys=(key_of(new_signing_key()),)).added(DEMO_NAME, portfolios).granted(DEMO_NAME, first)
+        # What a start has left that failed, nobody has seen.
+        return book.revoked(DEMO_NAME).granted(DEMO_NAME, _token_entry("first", self._first_token, now_s))
 
     def _begun(self, book: UserBook, now_s: int) -> UserBook:
         """Return the book of a data folder as this start leaves it: with a key, and a token for this machine."""
@@ -342,13 +349,18 @@ class System:
         return book
 
     def _terms_of(self, book: UserBook) -> tuple[AccountTerms, ...]:
-        """Return how the portfolios of all users are opened; the settings may say more of some than their cash."""
+        """Return how the portfolios of all users are opened; the settings may say more of the demo user's."""
         special = {account.name: account for account in self.settings.accounts}
-        return tuple(
-            special.get(portfolio.name) or AccountTerms(name=portfolio.name, cash=portfolio.cash)
-            for user in book.users
-            for portfolio in user.portfolios
-        )
+        terms = []
+        for user in book.users:
+            for portfolio in user.portfolios:
+                known = special.get(portfolio.name) if user.name == DEMO_NAME else None
+                terms.append(
+                    AccountTerms(name=portfolio.name, cash=portfolio.cash)
+                    if known is None
+                    else msgspec.structs.replace(known, cash=portfolio.cash)
+                )
+        return tuple(terms)
 
     async def _open_portfolios(self, book: UserBook) -> None:
         """Tell the running venue about the portfolios of a changed book, all of them; it knows most already.

@@ -411,7 +411,7 @@ def test_a_reader_that_stops_does_not_stop_the_system_of_run(at_desk: Desks) -> 
     async def scenario(desk: Desk) -> None:
         with small_pipe() as (writer, waiting):
             # Room for the ready line and not for the first line of rates, which comes after a second.
-            os.write(writer, b" " * (PIPE_BYTES - 400))
+            os.write(writer, b" " * (PIPE_BYTES - 340))
             system = await desk.start(
                 "run", "--port", "0", "--symbols", "3", "--events-per-second", "1000", stdout=writer
             )

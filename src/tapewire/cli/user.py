@@ -141,7 +141,9 @@ def _amounts(cash: Sequence[str] | None, portfolios: int) -> list[Decimal]:
     if not cash:
         return [DEMO_CASH] * wanted
     if len(cash) not in (1, wanted):
-        fail(f"{len(cash)} times --cash for {wanted} portfolios: give it once, or once for each", MISUSE_STATUS)
+        fail(
+            f"{len(cash)} times --cash for {portfolios} portfolios: give it once, or once for each", MISUSE_STATUS
+        )
     try:
         amounts = [Decimal(text) for text in cash]
     except InvalidOperation:
