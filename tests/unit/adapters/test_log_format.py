@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from tapewire.adapters.log_format import LogFormat, masked, write_logs
-from tapewire.protocol.tokens import Secret
+from tapewire.protocol.tokens import REFRESH_TOKEN_PREFIX, Secret
 from unit.gateway.world import KEY
 
 JWT = jwt.encode({"sub": "P1", "exp": 2_000_000_000}, KEY.decode(), algorithm="ES256")
@@ -94,6 +94,19 @@ def test_no_token_comes_out_wherever_it_was_put(form: LogFormat, capsys: pytest.
     assert text.count("***") >= 10
     log.info("what is over is over: %s", "refresh-tok")
     assert "refresh-tok" in written(capsys)[0]
+
+
+@pytest.mark.parametrize("form", LogFormat)
+def test_refresh_tokens_of_ours_are_known_by_how_they_begin(
+    form: LogFormat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_logs(form, "debug")
+    token = REFRESH_TOKEN_PREFIX + "k3-_" * 10 + "abc"
+    log.info("POST /refresh?token=%s&x=1", token, extra={"fields": {"token": token}})
+    log.info(f"cut off: {token[:12]}")
+    text = "\n".join(written(capsys))
+    assert "k3-_" not in text
+    assert "&x=1" in text
 
 
 def test_what_is_no_token_stays(capsys: pytest.CaptureFixture[str]) -> None:
