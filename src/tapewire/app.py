@@ -245,6 +245,7 @@ class System:
         await venue.start()
         tokens = TokenAuthority(book.keys[-1].pem.encode(), users_of(book), clock)
         watch = UserWatch(users, tokens, self._open_portfolios)
+        self._cleanup.push_async_callback(watch.close)
         await watch.look()
         throttle = Throttle(settings.http_requests_per_second)
         gateway = Gateway(
@@ -367,10 +368,8 @@ class System:
 
         The one place where users added beside a running system reach the venue.
         """
-        # A venue that cannot open portfolios while it runs knows the new ones after the next start.
-        opening = getattr(self._venue, "open_accounts", None)
-        if opening is not None:
-            await opening(self._terms_of(book))
+        assert self._venue is not None
+        await self._venue.open_accounts(self._terms_of(book))
 
     def _archive(self) -> SqliteArchive | None:
         """Return what keeps the market's past; None without a data folder, which ``_users`` has opened."""

@@ -76,6 +76,11 @@ def test_a_user_is_added_limited_and_revoked_beside_a_running_system(tmp_path: P
         _, reader_access = await refreshed(http, ready, reader)
         _, narrow_access = await refreshed(http, ready, narrow)
 
+        summary = f"{ready['http']}/md/v2/Clients/MOEX/D70002/summary"
+        async with http.get(summary, headers={"Authorization": f"Bearer {full_access}"}) as answer:
+            # The running venue has opened it before the token was issued.
+            assert (answer.status, (await answer.json())["buyingPower"]) == (200, 5000)
+
         order = {"side": "buy", "quantity": 1, "price": 1, "instrument": SBER, "user": {"portfolio": "D70001"}}
         async with connect(ready["cws"]) as commands:
             assert await asked(commands, opcode="authorize", token=reader_access) == 200
@@ -85,6 +90,8 @@ def test_a_user_is_added_limited_and_revoked_beside_a_running_system(tmp_path: P
             # The right to trade is there; that such a price is refused is the exchange's affair.
             assert await asked(commands, opcode="create:limit", **order) in (200, 400)
             assert await asked(commands, opcode="create:limit", **order | {"user": {"portfolio": "G70001"}}) == 403
+            assert await asked(commands, opcode="authorize", token=full_access) == 200
+            assert await asked(commands, opcode="create:limit", **mine) in (200, 400)
         path = f"{ready['http']}/commandapi/warptrans/TRADE/v2/client/orders/actions/limit"
         headers = {"Authorization": f"Bearer {reader_access}", "X-REQID": "1"}
         async with http.post(path, json=order | {"user": {"portfolio": "D70002"}}, headers=headers) as answer:

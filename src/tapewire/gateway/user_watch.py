@@ -29,8 +29,8 @@ class UserWatch:
     """Keeps a token authority up with a store of users.
 
     Args:
-        open_portfolios: Told of each new book before a token of it is issued; opening twice is opening once. What
-            it raises is logged, and it is asked again.
+        open_portfolios: Told of each new book before a token of it is issued, one call after the other; opening
+            twice is opening once. What it raises is logged, and it is asked again.
     """
 
     def __init__(
@@ -47,7 +47,10 @@ class UserWatch:
         # What was read and could not be used yet.
         self._untaken: UserBook | None = None
         self._unopened: UserBook | None = None
+        self._opening: asyncio.Task[None] | None = None
+        # What fails is said once, until it has gone well again.
         self._is_failing = False
+        self._is_opening_late = False
         #: Called when users have changed, after the authority.
         self.on_change: Callable[[], None] = _nothing
 
@@ -57,15 +60,14 @@ class UserWatch:
         Raises:
             UserStoreError: It cannot be read; what was known before goes on being good.
         """
-        async with self._looking:
-            try:
-                async with asyncio.timeout(LOOK_DEADLINE_S):
-                    self._untaken = await self._store.look() or self._untaken
-            except TimeoutError as error:
-                raise UserStoreError(f"the users were not read within {LOOK_DEADLINE_S:g} s") from error
-            if self._untaken is not None:
-                self._take(self._untaken)
-            await self._open()
+        try:
+            async with asyncio.timeout(LOOK_DEADLINE_S), self._looking:
+                self._untaken = await self._store.look() or self._untaken
+                if self._untaken is not None:
+                    self._take(self._untaken)
+        except TimeoutError as error:
+            raise UserStoreError(f"the users were not read within {LOOK_DEADLINE_S:g} s") from error
+        await self._open()
 
     async def run(self) -> None:
         """Look again and again until cancelled. A store that cannot be read is logged once, until it can."""
@@ -80,6 +82,12 @@ class UserWatch:
             else:
                 self._is_failing = False
 
+    async def close(self) -> None:
+        """Wait no more for portfolios that are being opened."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait({self._opening})
+
     def _take(self, book: UserBook) -> None:
         try:
             self._tokens.update(users_of(book), book.keys)
@@ -89,16 +97,31 @@ class UserWatch:
         self.on_change()
 
     async def _open(self) -> None:
-        book = self._unopened
-        if book is None:
-            return
-        try:
-            async with asyncio.timeout(OPEN_DEADLINE_S):
-                await self._open_portfolios(book)
-        except Exception as error:
-            # Revoking must go on where nothing can be opened; until it is, nobody knows the new portfolios.
-            log.error("portfolios of users cannot be opened now", exc_info=error)
-        else:
+        while self._unopened is not None:
+            if self._opening is None:
+                # A task of its own: given up half-way it would be begun once more while it still goes on.
+                self._opening = asyncio.create_task(self._opened(self._unopened), name="portfolios of users")
+            opening = self._opening
+            # Whoever wants a token waits, but not all of them for what is known to be late.
+            timeout_s = 0 if self._is_opening_late else OPEN_DEADLINE_S
+            done, _ = await asyncio.wait({opening}, timeout=timeout_s)
+            if done and self._opening is opening:
+                self._opening = None
+            try:
+                if not done:
+                    raise TimeoutError(f"not opened within {OPEN_DEADLINE_S:g} s")
+                opening.result()
+            except Exception as error:
+                # Revoking must go on where nothing can be opened; until it is, nobody knows the new portfolios.
+                if not self._is_opening_late:
+                    log.error("portfolios of users cannot be opened now", exc_info=error)
+                self._is_opening_late = True
+                return
+            self._is_opening_late = False
+
+    async def _opened(self, book: UserBook) -> None:
+        await self._open_portfolios(book)
+        if self._unopened is book:
             self._unopened = None
 
 
