@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 
 from tapewire.adapters.data_folder import VERSION, DataFolder, DataFolderError, FolderInUseError
@@ -115,7 +116,7 @@ def give_token(
 
     def granted(book: UserBook) -> UserBook:
         entry = TokenEntry(
-            name=label or f"token-{len(book.user(name).tokens) + 1}",
+            name=label or _free_label(book.user(name)),
             sha256=hash_refresh_token(token.reveal()),
             scopes=Scope.READ_ONLY if is_read_only else Scope.ALL,
             portfolios=None if portfolios is None else tuple(dict.fromkeys(portfolios)),
@@ -135,17 +136,17 @@ def revoke_tokens(data: Path, name: str, which: str | None = None) -> int:
         UserBookError: There is no such user or token; nothing has changed.
         UserFolderError: The folder cannot be used.
     """
-    count = 0
+    revoked_tokens = 0
 
     def revoked(book: UserBook) -> UserBook:
-        nonlocal count
+        nonlocal revoked_tokens
         left = book.revoked(name, which)
-        count = len(book.user(name).tokens) - len(left.user(name).tokens)
+        revoked_tokens = len(book.user(name).tokens) - len(left.user(name).tokens)
         return left
 
     with _opened(data) as store:
         store.update(revoked)
-    return count
+    return revoked_tokens
 
 
 def rotate_keys(data: Path, *, at_once: bool = False) -> str:
@@ -175,6 +176,11 @@ def rotate_keys(data: Path, *, at_once: bool = False) -> str:
     with _opened(data) as store:
         store.update(rotated)
     return key.id
+
+
+def _free_label(user: UserEntry) -> str:
+    taken = {token.name for token in user.tokens}
+    return next(label for number in count(1) if (label := f"token-{number}") not in taken)
 
 
 @contextmanager

@@ -55,7 +55,10 @@ def test_tokens_without_a_name_are_numbered_and_no_two_are_alike(data: Path) -> 
     assert len(tokens) == 3
     assert [token.name for token in list_users(data)[0].tokens] == ["token-1", "token-2", "token-3"]
     assert revoke_tokens(data, "anna", "token-2") == 1
-    assert revoke_tokens(data, "anna") == 2
+    give_token(data, "anna")
+    give_token(data, "anna")
+    assert sorted(token.name for token in list_users(data)[0].tokens) == [f"token-{n}" for n in (1, 2, 3, 4)]
+    assert revoke_tokens(data, "anna") == 4
     assert revoke_tokens(data, "anna") == 0
 
 

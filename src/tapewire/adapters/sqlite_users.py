@@ -82,7 +82,7 @@ class SqliteUsers:
     async def look(self) -> UserBook | None:
         """Return the book if another program has changed the file since the last call.
 
-        That is one number of the file's first page, a few microseconds of a thread.
+        That is one number of the file's first page.
         """
         version, book = await asyncio.to_thread(self._look, self._seen)
         # Here and not in the thread: whoever was cancelled meanwhile has not seen it.

@@ -33,7 +33,7 @@ __all__ = [
     "hash_refresh_token",
 ]
 
-#: The book is read as a whole when it has changed: a thousand users are some tens of milliseconds.
+#: The book is read as a whole when it has changed: a thousand users are about a tenth of a second.
 USERS_MAX = 1_000
 #: Each program of a user may have its own.
 TOKENS_PER_USER_MAX = 32
