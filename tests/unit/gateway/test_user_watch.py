@@ -229,11 +229,16 @@ def test_opening_that_takes_long_is_waited_for_and_not_begun_twice(caplog: pytes
         users.update(lambda book: book.revoked("anna", "bot").opened("eve", [PortfolioEntry("G5", Decimal(1))]))
         assert (await refreshed(world, BOT))[0] == 403
         assert users.opened == [("D1", "G1", "D5")]
+        peer = await authorised(world, "/ws", PHONE)
+        users.update(lambda book: book.revoked("anna"))
+        began = asyncio.get_running_loop().time()
+        assert (await peer.closed())[0] == 1008
+        assert asyncio.get_running_loop().time() - began <= WATCH_S + 0.1
         await asyncio.sleep(60)
         assert users.opened == [("D1", "G1", "D5"), ("D1", "G1", "D5", "G5")]
 
     run(scenario)
-    assert caplog.text.count("portfolios of users cannot be opened now") >= 1
+    assert "portfolios of users are not open within 5 s" in caplog.text
 
 
 def test_without_its_store_a_gateway_goes_on_but_issues_nothing(caplog: pytest.LogCaptureFixture) -> None:
