@@ -44,7 +44,7 @@ class ServerEcho:
         assert transport is not None
         transport.send_frame(frame_of(message), message.payload)
 
-    def close(self) -> None:
+    def close(self, *, is_clean: bool) -> None:
         pass
 
 

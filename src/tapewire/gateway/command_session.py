@@ -25,6 +25,8 @@ from tapewire.gateway.misuse import Offence
 from tapewire.gateway.order_commands import command_of
 from tapewire.gateway.order_entry import NoAnswer, asks_for_nothing, check_portfolio, check_scope
 from tapewire.gateway.outbox import Outbox, Outlet
+from tapewire.gateway.safeguards import Safeguard, Safeguards
+from tapewire.gateway.safety import GUARDED_ORDERS_MAX, Ticket, places
 from tapewire.gateway.session import SessionServices
 from tapewire.gateway.standing import Standing
 from tapewire.model import (
@@ -52,8 +54,9 @@ from tapewire.protocol.commands import (
 )
 from tapewire.protocol.errors import BadRequestError
 from tapewire.protocol.messages import SystemMessage
-from tapewire.protocol.reading import Envelope
+from tapewire.protocol.reading import Envelope, read_fields
 from tapewire.protocol.replies import refused, repeated, unavailable, unknown_outcome
+from tapewire.protocol.safety import SAFETY_OPCODE, AskSafety
 from tapewire.protocol.tokens import Scope, Secret
 
 __all__ = ["COMMANDS_WAITING_MAX", "CommandSession", "CommandState"]
@@ -75,6 +78,8 @@ class _Waiting(NamedTuple):
     login: str
     command: Command
     key: CommandKey | None
+    #: Of a connection that is guarded.
+    ticket: Ticket | None
 
 
 class CommandSession:
@@ -100,6 +105,8 @@ class CommandSession:
         # Behind the command that the venue has: commands, and answers that must not overtake theirs.
         self._waiting: deque[_Waiting | SystemMessage] = deque()
         self._working: asyncio.Task[None] | None = None
+        #: None until the client asks for one, which it can only where the operator has the extension on.
+        self._guard: Safeguard | None = None
 
     @property
     def state(self) -> CommandState:
@@ -137,15 +144,19 @@ class CommandSession:
         """Nothing here has a past."""
         raise AssertionError("nothing is subscribed to on the order socket") from error
 
-    def close(self) -> None:
+    def close(self, *, is_clean: bool) -> None:
         """Forget the token and what waits; the command that the venue has may be carried out all the same."""
         self._token = Secret("")
+        if self._guard is not None:
+            self._guard.leave(is_clean=is_clean)
         self._waiting.clear()
         if self._working is not None:
             self._working.cancel()
             self._working = None
 
     def _handle(self, envelope: Envelope, message: bytes) -> _Waiting | SystemMessage:
+        if self._services.safeguards is not None and envelope.opcode.casefold() == SAFETY_OPCODE:
+            return self._ask_safety(envelope, message, self._services.safeguards)
         asked = read_command(envelope, message)
         if isinstance(asked, CommandPing):
             return SystemMessage(asked.guid, ResultCode.OK, HANDLED)
@@ -159,7 +170,24 @@ class CommandSession:
         check_scope(asked.guid, claims, Scope.ORDERS_CREATE)
         check_portfolio(asked.guid, claims, asked.user.portfolio)
         key = CommandKey(claims.sub, asked.guid) if asked.check_duplicates else None
-        return _Waiting(asked.guid, claims.sub, command_of(asked, self._services.query), key)
+        command = command_of(asked, self._services.query)
+        return _Waiting(asked.guid, claims.sub, command, key, self._ticket(asked.guid, command))
+
+    def _ask_safety(self, envelope: Envelope, message: bytes, safeguards: Safeguards) -> SystemMessage:
+        asked = read_fields(AskSafety, envelope, message)
+        claims = self._standing.authorise(asked.guid, self._token.reveal())
+        check_scope(asked.guid, claims, Scope.ORDERS_CREATE)
+        if self._guard is None:
+            self._guard = safeguards.guard(self._standing)
+        return self._guard.ask(asked)
+
+    def _ticket(self, guid: str, command: Command) -> Ticket | None:
+        if self._guard is None:
+            return None
+        if self._guard.is_full and places(command):
+            text = f"Too many orders: at most {GUARDED_ORDERS_MAX} are guarded on a connection"
+            raise self._standing.refusal(guid, Limit.GUARDED_ORDERS, text)
+        return self._guard.arrived(command)
 
     async def _work(self) -> None:
         try:
@@ -170,7 +198,10 @@ class CommandSession:
             self._working = None
 
     async def _carry_out(self, waiting: _Waiting) -> SystemMessage:
-        outcome = await self._services.orders.submit(waiting.command, waiting.key)
+        if waiting.ticket is None or self._guard is None:
+            outcome = await self._services.orders.submit(waiting.command, waiting.key)
+        else:
+            outcome = await self._guard.submit(waiting.ticket, waiting.key)
         if asks_for_nothing(outcome):
             self._standing.charge(Offence.UNKNOWN_ORDER, waiting.login)
         return _answer(waiting.guid, waiting.command, outcome)

@@ -78,8 +78,8 @@ class MessageHandler(Protocol):
     def broke(self, outlet: Outlet, error: Exception) -> None:
         """What came before a subscription cannot be written."""
 
-    def close(self) -> None:
-        """The connection is gone."""
+    def close(self, *, is_clean: bool) -> None:
+        """The connection is gone; clean is an end by the peer's own close frame with 1000, 1001 or no code."""
 
 
 class Connection:
@@ -102,6 +102,7 @@ class Connection:
         self.peer = ""
         #: How the connection ends, as soon as that is known.
         self.end: End | None = None
+        self._is_clean = False
         self._pulse = pulse
         self._on_closed = on_closed
         self._assembler = Assembler(message_bytes_max=message_bytes_max)
@@ -151,6 +152,7 @@ class Connection:
                 self._transport.send_frame(FrameOpcode.PONG, assembled.payload)
         elif isinstance(assembled, Closed):
             code = CloseCode.NORMAL if assembled.code == CloseCode.NO_STATUS else assembled.code
+            self._is_clean = code in (CloseCode.NORMAL, CloseCode.GOING_AWAY)
             self.close(code)
         elif isinstance(assembled, Failed):
             limit = Limit.MESSAGE_BYTES if assembled.code == CloseCode.TOO_BIG else None
@@ -173,7 +175,7 @@ class Connection:
         self._backlog.clear()
         self._backlog_bytes = 0
         self.outbox.close()
-        self._handler.close()
+        self._handler.close(is_clean=self._is_clean)
         self._on_closed(self)
 
     # --- for sessions and the gateway -------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from tapewire.gateway.limits import Limit
+from tapewire.gateway.safety import Cause
 
 __all__ = ["Counters"]
 
@@ -24,6 +25,9 @@ class Counters:
         messages: That were handed to the sockets of sessions which have ended.
         bytes: Of these messages.
         requests: Of sessions that have ended.
+        safety_fired: Times that orders of a connection were to be cancelled without it, by cause.
+        safety_cancelled: Orders that were cancelled so.
+        safety_left: Orders that should have been, and of which the venue did not say so.
         faults_struck: Faults committed on command, by name; whoever commits them counts.
         journal: Returns the figures of the venue's journal, empty without one: ``records`` and ``syncs`` written,
             entries ``refused`` and ``waiting``, its ``bytes`` on the disk, and whether it is ``usable``, 1 or 0.
@@ -40,5 +44,8 @@ class Counters:
         self.messages = 0
         self.bytes = 0
         self.requests = 0
+        self.safety_fired: Counter[Cause] = Counter()
+        self.safety_cancelled = 0
+        self.safety_left = 0
         self.faults_struck: Mapping[str, int] = {}
         self.journal: Callable[[], Mapping[str, int]] = dict

@@ -25,6 +25,7 @@ from tapewire.gateway.outbox import OutboxMode
 from tapewire.gateway.presence import Presence
 from tapewire.gateway.pulse import Pulse
 from tapewire.gateway.quotas import ConnectionQuota
+from tapewire.gateway.safeguards import Safeguards
 from tapewire.gateway.session import DataSession, SessionServices
 from tapewire.gateway.standing import Reception, Standing
 from tapewire.gateway.tokens import TokenAuthority
@@ -62,6 +63,7 @@ class Gateway:
         throttle: Of HTTP; the documented limit unless another was given.
         admin_token: Opens ``/admin`` and ``/metrics``, which are not served without one.
         users: Keeps ``tokens`` up with changes; None: nothing changes.
+        safety: Whether connections of ``/cws`` may ask that their orders do not outlive them.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Gateway:
         limits: Limits | None = None,
         admin_token: Secret | None = None,
         users: UserWatch | None = None,
+        safety: bool = False,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.limits = limits or Limits()
@@ -100,15 +103,24 @@ class Gateway:
         self._mode = mode
         self._tasks: set[asyncio.Task[None]] = set()
         orders = OrderEntry(commands)
+        self._safeguards = (
+            Safeguards(commands, query, self.counters, self._reception.log, self._spawn) if safety else None
+        )
         self._services = SessionServices(
-            self.hub, query, orders, self._spawn, asyncio.Semaphore(PASTS_READ_AT_ONCE_MAX), self.limits
+            self.hub,
+            query,
+            orders,
+            self._spawn,
+            asyncio.Semaphore(PASTS_READ_AT_ONCE_MAX),
+            self.limits,
+            self._safeguards,
         )
         self._sessions_made = 0
         self._is_closing = False
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         collector = GatewayCollector(
-            self.counters, self.presence, self.hub, self.throttle, self._misuse, loop.time
+            self.counters, self.presence, self.hub, self.throttle, self._misuse, loop.time, self._safeguards
         )
         self.http: Starlette = http_application(
             tokens,
@@ -181,6 +193,8 @@ class Gateway:
         finally:
             for connection in self.presence.connections:
                 connection.abort()
+            if self._safeguards is not None:
+                await self._safeguards.finish(self._all_gone)
             for task in self._tasks:
                 task.cancel()
             self.presence.close()

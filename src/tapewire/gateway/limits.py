@@ -42,6 +42,7 @@ class Limit(StrEnum):
     SUBSCRIPTIONS = "subscriptions_per_connection"
     STREAMS = "streams_of_the_venue"
     COMMANDS_WAITING = "commands_waiting"
+    GUARDED_ORDERS = "guarded_orders"
     REQUESTS_PER_SECOND = "requests_per_second"
     HTTP_REQUESTS_PER_SECOND = "http_requests_per_second"
     HTTP_REQUESTS_AT_ONCE = "http_requests_at_once"

@@ -16,6 +16,8 @@ from tapewire.gateway.hub import Hub
 from tapewire.gateway.limits import CUTS, Limit
 from tapewire.gateway.misuse import Misuse
 from tapewire.gateway.presence import Presence
+from tapewire.gateway.safeguards import Safeguards
+from tapewire.gateway.safety import Cause
 
 __all__ = ["METRICS_TYPE", "GatewayCollector", "metrics_text"]
 
@@ -33,6 +35,7 @@ class GatewayCollector(Collector):
         throttle: Throttle,
         misuse: Misuse,
         now: Callable[[], float],
+        safeguards: Safeguards | None = None,
     ) -> None:
         self._counters = counters
         self._presence = presence
@@ -40,6 +43,7 @@ class GatewayCollector(Collector):
         self._throttle = throttle
         self._misuse = misuse
         self._now = now
+        self._safeguards = safeguards
 
     def collect(self) -> Iterable[Metric]:
         """Yield every metric of the gateway as it is now."""
@@ -48,6 +52,8 @@ class GatewayCollector(Collector):
         yield from self._hub_metrics()
         yield from self._refusals()
         yield from self._journal()
+        if self._safeguards is not None:
+            yield from self._safety(self._safeguards)
 
     def _sessions(self) -> Iterator[Metric]:
         counters, presence = self._counters, self._presence
@@ -118,6 +124,15 @@ class GatewayCollector(Collector):
         yield _gauge("journal_waiting", "Entries that wait for the disk", figures["waiting"])
         yield _gauge("journal_bytes", "What journal and snapshots take on the disk", figures["bytes"])
         yield _gauge("journal_usable", "1 while the journal takes entries, else 0", figures["usable"])
+
+    def _safety(self, safeguards: Safeguards) -> Iterator[Metric]:
+        counters = self._counters
+        yield _gauge("safety_connections", "Connections whose orders are guarded", safeguards.guarded)
+        yield _gauge("safety_timers", "Timers that are armed", safeguards.timers)
+        fired = {cause.value: counters.safety_fired[cause] for cause in Cause}
+        yield _labelled("safety_fired", "Times that guarded orders were to be cancelled", "cause", fired)
+        yield _counter("safety_orders_cancelled", "Guarded orders that were cancelled", counters.safety_cancelled)
+        yield _counter("safety_orders_left", "Guarded orders that could not be", counters.safety_left)
 
 
 def metrics_text(collector: GatewayCollector) -> Callable[[], bytes]:

@@ -17,6 +17,7 @@ from tapewire.gateway.limits import Limit, Limits
 from tapewire.gateway.misuse import Offence
 from tapewire.gateway.order_entry import OrderEntry, check_portfolio, check_scope
 from tapewire.gateway.outbox import Outbox, Outlet
+from tapewire.gateway.safeguards import Safeguards
 from tapewire.gateway.standing import Standing
 from tapewire.gateway.subscription import Subscription
 from tapewire.model import Order, Record, StopOrder, StreamPosition, Topic, TopicKind
@@ -91,6 +92,8 @@ class SessionServices(NamedTuple):
     #: Taken while a past is read: many at a time would make each turn of the loop long.
     past_slots: asyncio.Semaphore
     limits: Limits = Limits()
+    #: None: the extension is off, and its opcode unknown.
+    safeguards: Safeguards | None = None
     guid_characters_max: int = GUID_CHARACTERS_MAX
 
 
@@ -142,7 +145,7 @@ class DataSession:
             {"message": "the past of a subscription cannot be written", "exception": error}
         )
 
-    def close(self) -> None:
+    def close(self, *, is_clean: bool) -> None:
         """End all subscriptions."""
         for task in self._pasts.values():
             task.cancel()

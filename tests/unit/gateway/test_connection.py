@@ -86,7 +86,7 @@ class Echo:
     def broke(self, outlet: Outlet, error: Exception) -> None:
         raise AssertionError from error
 
-    def close(self) -> None:
+    def close(self, *, is_clean: bool) -> None:
         self.closed += 1
 
 

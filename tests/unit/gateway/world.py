@@ -192,6 +192,7 @@ class World:
         seed: int = 0,
         limits: Limits | None = None,
         users: Callable[[TokenAuthority], UserWatch] | None = None,
+        safety: bool = False,
     ) -> None:
         self.clock = VirtualClock()
         self.venue = ScriptedVenue(catalogue(3), portfolios=("D1", "G1", "D2", "E3"), clock=self.clock)
@@ -206,6 +207,7 @@ class World:
             limits=limits,
             admin_token=ADMIN_TOKEN,
             users=users(self.tokens) if users is not None else None,
+            safety=safety,
         )
         self.network = Network(seed=seed, conditions=conditions)
         self.network.listen("gateway:80", self.gateway.accept)
@@ -246,6 +248,7 @@ class World:
         assert self.gateway.hub.topics == 0
         assert self.venue.open_topics == ()
         assert self.gateway._tasks == set()
+        assert self.gateway._safeguards is None or self.gateway._safeguards.guarded == 0
         assert not self.gateway._reception.quota._by_login
         assert not self.gateway._addresses._by_address
         assert self.gateway.presence._timer is None
