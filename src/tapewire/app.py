@@ -111,6 +111,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_requests_per_second: int | None = HTTP_REQUESTS_PER_SECOND_MAX
     #: What sessions may have and do.
     limits: Limits = Limits()
+    #: Let connections of ``/cws`` ask that their orders do not outlive them.
+    safety: bool = False
     #: Opens ``/admin`` and ``/metrics``; else ``TAPEWIRE_ADMIN_TOKEN``, else a new one for each start.
     admin_token: Secret | None = None
     #: How long sessions and HTTP may go on taking what is theirs when the system ends; 0: not at all.
@@ -259,6 +261,7 @@ class System:
             limits=settings.limits,
             admin_token=self._admin_token,
             users=watch,
+            safety=settings.safety,
         )
         gateway.counters.journal = venue.journal_figures
         server = self._server = self._front(gateway, clock, listener)

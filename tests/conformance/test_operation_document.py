@@ -25,6 +25,7 @@ from tapewire.gateway.http.admission import ANSWERS_AT_ONCE_MAX
 from tapewire.gateway.limits import CUTS, Limit, Limits
 from tapewire.gateway.misuse import POINTS
 from tapewire.gateway.presence import ENDED_MAX, EndedSession, OpenSession
+from tapewire.gateway.safety import GUARDED_ORDERS_MAX
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX, REQUEST_BACKLOG_BYTES_MAX
 from tapewire.venues.intervals import INTERVALS_MAX
 from unit.gateway.world import TRADES, World, run
@@ -42,6 +43,7 @@ FIXED = {
     "message_bytes": MESSAGE_BYTES_MAX,
     "request_backlog": REQUEST_BACKLOG_BYTES_MAX,
     "commands_waiting": COMMANDS_WAITING_MAX,
+    "guarded_orders": GUARDED_ORDERS_MAX,
     "none": one_port.HEAD_DEADLINE_S,
     "431": one_port.HEAD_BYTES_MAX,
     "429": one_port.PIPELINED_MAX,
@@ -149,17 +151,17 @@ def test_the_metrics_are_all_described_and_exist() -> None:
             if family.name.startswith("tapewire_"):
                 found[family.name + total] = next(iter(family.samples[0].labels), "")
 
-    run(scenario)
+    run(scenario, safety=True)
     assert described == found
 
 
 def test_the_events_of_the_log_are_those_of_the_code() -> None:
     source = "".join(inspect.getsource(module) for module in _modules())
-    for event in re.findall(r"^\| `([a-z ]+)` \| (?:debug|info|warning)", DOCUMENT, re.MULTILINE):
+    for event in re.findall(r"^\| `([a-z ]+)` \| (?:debug|info|warning|error)", DOCUMENT, re.MULTILINE):
         assert f'"{event}"' in source, event
 
 
 def _modules() -> list[Any]:
-    from tapewire.gateway import gateway, presence, standing
+    from tapewire.gateway import gateway, presence, safeguards, standing
 
-    return [gateway, presence, standing, strike_log]
+    return [gateway, presence, safeguards, standing, strike_log]

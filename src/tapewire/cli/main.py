@@ -126,6 +126,12 @@ Hours = Annotated[
 Strict = Annotated[
     bool, typer.Option("--strict", help="Count every message toward the cut at 5,000; states are not conflated.")
 ]
+Safety = Annotated[
+    bool,
+    typer.Option(
+        "--safety", help="Let programs ask that orders do not outlive their connection (docs/safety.md)."
+    ),
+]
 FaultsFile = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option("--faults", help="File of faults to commit (docs/faults.md)."),
@@ -214,6 +220,7 @@ def up(
     drain_seconds: DrainSeconds = 5,
     admin_token: AdminToken = None,
     faults: FaultsFile = None,
+    safety: Safety = False,
 ) -> None:
     """Run a trading system on this machine. The first line says where it is, as JSON."""
 
@@ -242,6 +249,7 @@ def up(
         limits=_limits(misuse_points, misuse_block, address_connections, authorise_within),
         logs=(log_format.value, log_level.value),
         faults=faults,
+        safety=safety,
     )
 
 
@@ -266,6 +274,7 @@ def run(
     drain_seconds: DrainSeconds = 5,
     admin_token: AdminToken = None,
     faults: FaultsFile = None,
+    safety: Safety = False,
 ) -> None:
     """Run a trading system and watch a few instruments of it through the client."""
 
@@ -291,6 +300,7 @@ def run(
         limits=_limits(misuse_points, misuse_block, address_connections, authorise_within),
         logs=(log_format.value, log_level.value),
         faults=faults,
+        safety=safety,
     )
 
 

@@ -45,6 +45,7 @@ class SimulatedSystem:
         conditions: Of the links between clients and system.
         mode: How the gateway counts state records.
         faults: What goes wrong on command; ``injector.plan.struck`` counts it.
+        safety: Whether orders may be guarded, as with ``--safety``.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class SimulatedSystem:
         conditions: LinkConditions | None = None,
         mode: OutboxMode = OutboxMode.CONFLATE,
         faults: Faults | None = None,
+        safety: bool = False,
     ) -> None:
         self.clock = VirtualClock()
         self.network = Network(seed=seed, conditions=conditions)
@@ -74,7 +76,9 @@ class SimulatedSystem:
         )
         # Signatures differ from run to run (the algorithm draws at random); nothing that a client sees does.
         self.tokens = TokenAuthority(new_signing_key(), [user], self.clock)
-        self.gateway = Gateway(self.venue, self.venue, self.tokens, self.clock, commands=self.venue, mode=mode)
+        self.gateway = Gateway(
+            self.venue, self.venue, self.tokens, self.clock, commands=self.venue, mode=mode, safety=safety
+        )
         self.injector = FaultInjector(faults, self.clock) if faults is not None else None
         self._random = random.Random(seed)
         self._trading: asyncio.Task[None] | None = None
