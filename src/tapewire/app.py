@@ -105,6 +105,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     accounts: tuple[AccountTerms, ...] = DEMO_ACCOUNTS
     #: Trade in the sessions of the exchange only, instead of around the clock.
     exchange_hours: bool = False
+    #: Open and close the main session of shares with auctions; only with ``exchange_hours``.
+    auctions: bool = False
     #: Count every message toward the cut at 5,000 instead of conflating states.
     is_strict: bool = False
     #: HTTP requests of one user, or of one address without a token; None: any number.
@@ -222,7 +224,7 @@ class System:
     async def _start(self) -> None:
         settings = self.settings
         clock = SystemClock()
-        market = self._market()
+        market, hours = self._market(), self._hours()
         users = self._users(clock.wall_ns() // 1_000_000_000)
         book = users.update(lambda book: book)
         self._admin_token = self._chosen_admin_token()
@@ -234,7 +236,6 @@ class System:
         shown = f"[{host}]" if ":" in host else host
         self._url = f"http://{shown}:{port}"
 
-        hours = TradingHours(SessionName) if settings.exchange_hours else AROUND_THE_CLOCK
         venue = self._venue = EmbeddedVenue(
             market,
             clock=clock,
@@ -302,6 +303,16 @@ class System:
             )
         except ValueError as error:
             raise SettingsError(str(error)) from error
+
+    def _hours(self) -> TradingHours:
+        settings = self.settings
+        if settings.exchange_hours:
+            return TradingHours(SessionName, has_auctions=settings.auctions)
+        if settings.auctions:
+            raise SettingsError(
+                "auctions need --exchange-hours: around the clock nothing opens and nothing closes"
+            )
+        return AROUND_THE_CLOCK
 
     def _users(self, now_s: int) -> UserStore:
         """Return the users of this system: those of the data folder, which is opened, or the demo user alone."""

@@ -546,6 +546,7 @@ def test_what_cannot_be_is_one_line(at_desk: Desks) -> None:
                 (["up", "--port", "0", "--data", str(file / "x")], 1, f"cannot use {file}/x: Not a directory"),
                 (["run", "--port", "0", "--data", str(file)], 1, f"cannot use {file}: File exists"),
                 (["up", "--port", "0", "--symbols", "100000"], 2, "the catalogue has 1 to "),
+                (["up", "--port", "0", "--auctions"], 2, "auctions need --exchange-hours: "),
                 (["watch", "SBER"], 2, "'SBER' is not like book:SBER, quotes:SBER, trades:SBER"),
                 (["watch", "book:SBER", "--format", "fat"], 2, "'fat' is no format: Simple, Slim or Heavy"),
                 (["watch", "book:SBER"], 1, "no broker: pass url, set TAPEWIRE_URL, or start a local system"),

@@ -123,6 +123,10 @@ Hours = Annotated[
     bool,
     typer.Option("--exchange-hours", help="Trade in the sessions of the exchange, not around the clock."),
 ]
+Auctions = Annotated[
+    bool,
+    typer.Option("--auctions", help="Open and close shares with auctions; only with --exchange-hours."),
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Count every message toward the cut at 5,000; states are not conflated.")
 ]
@@ -210,6 +214,7 @@ def up(
     events_per_second: EventsPerSecond = None,
     speed: Speed = 1.0,
     exchange_hours: Hours = False,
+    auctions: Auctions = False,
     strict: Strict = False,
     misuse_points: MisusePoints = None,
     misuse_block: MisuseBlock = 7_200,
@@ -243,6 +248,7 @@ def up(
         events_per_second=events_per_second,
         speed=speed,
         exchange_hours=exchange_hours,
+        auctions=auctions,
         is_strict=strict,
         drain_s=drain_seconds,
         admin_token=Secret(admin_token) if admin_token else None,
@@ -264,6 +270,7 @@ def run(
     events_per_second: EventsPerSecond = None,
     speed: Speed = 1.0,
     exchange_hours: Hours = False,
+    auctions: Auctions = False,
     strict: Strict = False,
     misuse_points: MisusePoints = None,
     misuse_block: MisuseBlock = 7_200,
@@ -294,6 +301,7 @@ def run(
         events_per_second=events_per_second,
         speed=speed,
         exchange_hours=exchange_hours,
+        auctions=auctions,
         is_strict=strict,
         drain_s=drain_seconds,
         admin_token=Secret(admin_token) if admin_token else None,

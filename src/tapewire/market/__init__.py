@@ -12,6 +12,7 @@ from tapewire.market.maker import MAKER_ORDERS_MAX, Maker
 from tapewire.market.market import EVENTS_PER_SECOND_MAX, PARTICIPANT_MARK, Market
 from tapewire.market.options import OPTION_TERMS, OptionFigures, OptionTerms
 from tapewire.market.past import HOUR_S, MINUTE_S, Past
+from tapewire.market.phase import Phase
 from tapewire.market.split import PastTrade, split, trades_of
 from tapewire.market.state import MarketState
 from tapewire.market.taker import Taker
@@ -42,6 +43,7 @@ __all__ = [
     "Past",
     "PastTrade",
     "Percentiles",
+    "Phase",
     "SessionName",
     "Taker",
     "TickBar",

@@ -22,6 +22,10 @@ MAKER_ORDERS_MAX = 400
 _FRONT_PART = 0.25
 _FRONT_TICKS = 6
 
+#: Part of the orders of an auction that would trade at the fair price, and how far beyond it they go.
+_EAGER_PART = 0.3
+_EAGER_TICKS = 8
+
 #: Of so many own orders, picked by chance, the worst one is cancelled.
 _CANDIDATES = 3
 
@@ -30,7 +34,7 @@ _CANCEL_ATTEMPTS_MAX = 8
 
 
 class Maker:
-    """Quotes one instrument around its fair price, passively: it never takes what others offer."""
+    """Quotes one instrument around its fair price, passively: outside of auctions it takes nothing from others."""
 
     def __init__(self, instrument: Instrument, portfolios: tuple[str, ...], *, lots_max: int) -> None:
         """Prepare to quote.
@@ -62,7 +66,7 @@ class Maker:
         for distance in range(1, LADDER_TICKS + 1):
             for side in (Side.BUY, Side.SELL):
                 for _ in range(2):
-                    accepted += self._place(floor, random, side, _at_distance(fair_ticks, side, distance))
+                    accepted += self._quote(floor, random, side, _at_distance(fair_ticks, side, distance))
         return accepted
 
     def act(self, floor: Floor, random: Random, fair_ticks: float) -> bool:
@@ -78,10 +82,28 @@ class Maker:
             distance = 1 + int(random.random() * random.random() * _FRONT_TICKS)
         else:
             distance = 1 + int(random.random() * LADDER_TICKS)
+        return self._quote(floor, random, side, _at_distance(fair_ticks, side, distance))
+
+    def gather(self, floor: Floor, random: Random, fair_ticks: float) -> bool:
+        """Place or cancel one order while an auction gathers them; return whether the floor took it.
+
+        Some prices are beyond the fair one, so that bids and asks cross and the auction finds its price. What does
+        not trade stays, and is cancelled like all others later.
+        """
+        if random.random() * MAKER_ORDERS_MAX < len(self._own):
+            # Any of them, not the worst: those that are to trade would always go first.
+            return self._cancel_one(floor, self._own.pop(int(random.random() * len(self._own))))
+        side = Side.BUY if random.random() < 0.5 else Side.SELL
+        if random.random() < _EAGER_PART:
+            distance = -int(random.random() * random.random() * _EAGER_TICKS)
+        else:
+            distance = 1 + int(random.random() * LADDER_TICKS)
         return self._place(floor, random, side, _at_distance(fair_ticks, side, distance))
 
+    def _quote(self, floor: Floor, random: Random, side: Side, ticks: int) -> bool:
+        return self._place(floor, random, side, self._passive(floor, side, ticks))
+
     def _place(self, floor: Floor, random: Random, side: Side, ticks: int) -> bool:
-        ticks = self._passive(floor, side, ticks)
         low, high = self.band_ticks
         if not low <= ticks <= high:
             return False
@@ -113,11 +135,13 @@ class Maker:
         for _ in range(_CANCEL_ATTEMPTS_MAX):
             if not self._own:
                 return False
-            order = self._forget_worst(random, fair_ticks)
-            outcome = floor.submit(CancelOrder(portfolio=order.portfolio, order_number=order.number))
-            if isinstance(outcome, Done):
+            if self._cancel_one(floor, self._forget_worst(random, fair_ticks)):
                 return True
         return False
+
+    def _cancel_one(self, floor: Floor, order: OwnOrder) -> bool:
+        outcome = floor.submit(CancelOrder(portfolio=order.portfolio, order_number=order.number))
+        return isinstance(outcome, Done)
 
     def _forget_worst(self, random: Random, fair_ticks: float) -> OwnOrder:
         own = self._own

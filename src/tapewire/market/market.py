@@ -11,6 +11,7 @@ from tapewire.market.activity import WINDOW_S, Pace, pace_of
 from tapewire.market.fair_price import FairPrice
 from tapewire.market.floor import Floor
 from tapewire.market.maker import Maker
+from tapewire.market.phase import Phase
 from tapewire.market.state import CrowdState, MarketState
 from tapewire.market.taker import Taker
 from tapewire.model import Instrument
@@ -135,9 +136,9 @@ class Market:
         """
         self._crowds[position].anchor(close_ticks, band_ticks, last_ticks)
 
-    def let_trade(self, position: int, *, is_open: bool) -> None:
-        """Tell the participants of an instrument whether it is traded; meanwhile their orders rest."""
-        self._crowds[position].may_trade = is_open
+    def enter(self, position: int, phase: Phase) -> None:
+        """Tell the participants of an instrument what they may do from now on."""
+        self._crowds[position].phase = phase
 
     def state(self) -> MarketState:
         """Return a copy of all that the participants know; seed and rate are the market's settings."""
@@ -176,8 +177,11 @@ class _Crowd:
         self._fair = FairPrice(instrument)
         self._maker = Maker(instrument, _MAKERS, lots_max=lots_max)
         self._taker = Taker(instrument, _TAKERS, lots_max=lots_max)
+        self.phase = Phase.CONTINUOUS
 
-        self.may_trade = True
+    @property
+    def may_trade(self) -> bool:
+        return self.phase is Phase.CONTINUOUS
 
     def anchor(self, close_ticks: int, band_ticks: tuple[int, int], last_ticks: int | None) -> None:
         if last_ticks is not None:
@@ -187,7 +191,7 @@ class _Crowd:
 
     def state(self, *, is_to_open: bool) -> CrowdState:
         return CrowdState(
-            may_trade=self.may_trade,
+            phase=self.phase,
             is_to_open=is_to_open,
             fair_ticks=self._fair.ticks,
             close_ticks=self._fair.close_ticks,
@@ -196,7 +200,7 @@ class _Crowd:
         )
 
     def restore(self, state: CrowdState) -> None:
-        self.may_trade = state.may_trade
+        self.phase = state.phase
         self._fair.anchor(state.close_ticks, state.band_ticks)
         self._fair.ticks = state.fair_ticks
         self._maker.band_ticks = state.band_ticks
@@ -206,9 +210,11 @@ class _Crowd:
         return self._maker.open(floor, random, self._fair.ticks)
 
     def act(self, floor: Floor, random: Random) -> bool:
-        if not self.may_trade:
+        if self.phase is Phase.CLOSED:
             return False
         fair_ticks = self._fair.move(random)
+        if self.phase is Phase.GATHERING:
+            return any(self._maker.gather(floor, random, fair_ticks) for _ in range(_ATTEMPTS_MAX))
         for _ in range(_ATTEMPTS_MAX):
             participant = self._taker if random.random() < _TAKER_PART else self._maker
             if participant.act(floor, random, fair_ticks):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tapewire.market.phase import Phase
 from tapewire.model import Side
 
 __all__ = ["CrowdState", "MarketState", "OwnOrder"]
@@ -21,7 +22,7 @@ class OwnOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class CrowdState(msgspec.Struct, frozen=True, kw_only=True):
     """The participants of one instrument."""
 
-    may_trade: bool
+    phase: Phase
     #: Whether they have still to fill their book.
     is_to_open: bool
     #: The fair price, ticks, not whole; what it is drawn to; and the price limits it keeps away from.

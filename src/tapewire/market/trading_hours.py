@@ -1,7 +1,8 @@
 """When the exchange trades: a small table of its sessions, Moscow time, by market.
 
-A simplification of the real timetable: auctions are periods without trading here, holidays are not known, and
-every weekend is alike. Around the clock is the default of a market that must live at any hour.
+A simplification of the real timetable: holidays are not known, every weekend is alike, and auctions are periods
+without trading, unless shares are to have real ones: then orders gather in the whole period before the main
+session and in the whole one after it. Around the clock is the default of a market that must live at any hour.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from tapewire.model import DAY_S, MOSCOW_OFFSET_S, TradingStatus, trading_day
+from tapewire.model import DAY_S, MOSCOW_OFFSET_S, Instrument, InstrumentKind, TradingStatus, trading_day
 
 __all__ = ["AROUND_THE_CLOCK", "SessionName", "TradingHours"]
 
@@ -75,15 +76,31 @@ _TIMETABLE: Mapping[str, tuple[_Period, ...]] = MappingProxyType(
     }
 )
 
+#: Auctions of the main session, by the period in whose place they are held.
+_AUCTIONS: Mapping[TradingStatus, TradingStatus] = MappingProxyType(
+    {_OPENING: TradingStatus.OPENING_AUCTION, _CLOSING: TradingStatus.CLOSING_AUCTION}
+)
+
 _FIRST_DAY_WEEKDAY = 3  # 1970-01-01 was a Thursday
 
 
 class TradingHours:
     """Says at any moment whether a market trades."""
 
-    def __init__(self, sessions: Iterable[SessionName]) -> None:
-        """Trade in these sessions of the table and at no other time; none at all: around the clock."""
+    def __init__(self, sessions: Iterable[SessionName], *, has_auctions: bool = False) -> None:
+        """Trade in these sessions of the table and at no other time; none at all: around the clock.
+
+        Args:
+            sessions: Of the table.
+            has_auctions: Open and close the main session of shares with auctions.
+
+        Raises:
+            ValueError: Auctions without the session that they open and close.
+        """
         self.sessions = frozenset(sessions)
+        self.has_auctions = has_auctions
+        if has_auctions and _MAIN not in self.sessions:
+            raise ValueError("auctions open and close the main session, and it is not held")
 
     @property
     def is_around_the_clock(self) -> bool:
@@ -94,11 +111,17 @@ class TradingHours:
         """Return the phase of trading of a market at a moment (Unix s): ``NORMAL`` while it trades."""
         if not self.sessions:
             return TradingStatus.NORMAL
-        minute = (at_s + MOSCOW_OFFSET_S) % DAY_S // 60
-        for period in self._periods(market, trading_day(at_s)):
-            if period.begins <= minute < period.ends:
-                return period.status
-        return TradingStatus.CLOSED
+        period = self._period(market, at_s)
+        return TradingStatus.CLOSED if period is None else period.status
+
+    def phase(self, instrument: Instrument, at_s: int) -> TradingStatus:
+        """Return the phase of trading of an instrument: that of its market, or an auction of its own."""
+        status = self.status(instrument.market, at_s)
+        if self.has_auctions and instrument.kind is InstrumentKind.SHARE and status in _AUCTIONS:
+            period = self._period(instrument.market, at_s)
+            if period is not None and period.session is _MAIN:
+                return _AUCTIONS[status]
+        return status
 
     def is_open(self, market: str, at_s: int) -> bool:
         """Return whether a market trades at a moment (Unix s)."""
@@ -124,6 +147,13 @@ class TradingHours:
             if period.status is TradingStatus.NORMAL
             for minute in range(max(period.begins, since), min(period.ends, until))
         ]
+
+    def _period(self, market: str, at_s: int) -> _Period | None:
+        minute = (at_s + MOSCOW_OFFSET_S) % DAY_S // 60
+        for period in self._periods(market, trading_day(at_s)):
+            if period.begins <= minute < period.ends:
+                return period
+        return None
 
     def _periods(self, market: str, day: int) -> tuple[_Period, ...]:
         return _chosen(market, (day + _FIRST_DAY_WEEKDAY) % 7 >= 5, self.sessions)

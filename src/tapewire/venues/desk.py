@@ -81,9 +81,18 @@ class Desk:
             return translated
         return _outcome(translated, self._apply(translated)[0])
 
-    def set_rules(self, position: int, band_ticks: tuple[int, int], *, is_open: bool) -> None:
-        """Let other rules hold for an instrument; orders outside the new limits are cancelled."""
-        self._apply(exchange.SetRules(instrument=position, price_band_ticks=band_ticks, is_open=is_open))
+    def set_rules(
+        self,
+        position: int,
+        band_ticks: tuple[int, int],
+        *,
+        is_open: bool,
+        auction: exchange.Auction | None = None,
+    ) -> None:
+        """Let other rules hold for an instrument; an auction that ends trades, orders outside the limits go."""
+        self._apply(
+            exchange.SetRules(instrument=position, price_band_ticks=band_ticks, is_open=is_open, auction=auction)
+        )
 
     def clear(self) -> None:
         """Settle what derivatives have won and lost so far at the last prices."""

@@ -265,6 +265,7 @@ class Hall:
             seed=self.market.seed,
             events_per_second=self.market.events_per_second,
             sessions=tuple(sorted(self.hours.sessions)),
+            has_auctions=self.hours.has_auctions,
         )
 
     @property
@@ -309,7 +310,7 @@ def _market_of(settings: HallSettings, instruments: tuple[Instrument, ...]) -> M
 
 
 def _hours_of(settings: HallSettings) -> TradingHours:
-    return TradingHours(SessionName(name) for name in settings.sessions)
+    return TradingHours(map(SessionName, settings.sessions), has_auctions=settings.has_auctions)
 
 
 def _open_interest_at_start(instrument: Instrument) -> int:

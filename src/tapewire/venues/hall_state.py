@@ -33,6 +33,7 @@ class HallSettings(msgspec.Struct, frozen=True, kw_only=True):
     events_per_second: int
     #: Names of the trading sessions; none: around the clock.
     sessions: tuple[str, ...] = ()
+    has_auctions: bool = False
 
 
 class ListingState(msgspec.Struct, frozen=True, kw_only=True):

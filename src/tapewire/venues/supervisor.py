@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 
-from tapewire.market import OPTION_TERMS, Market, OptionTerms, TradingHours
+from tapewire.exchange import Auction
+from tapewire.market import OPTION_TERMS, Market, OptionTerms, Phase, TradingHours
 from tapewire.model import (
     DAY_S,
     MOSCOW_OFFSET_S,
@@ -14,6 +17,7 @@ from tapewire.model import (
     InstrumentUpdate,
     Maybe,
     TopicKind,
+    TradingStatus,
     trading_day,
 )
 from tapewire.venues.desk import Desk
@@ -29,6 +33,15 @@ OPTIONS_EVERY_S = 60
 
 #: When derivatives are cleared in the middle of the day, seconds of the day in Moscow.
 CLEARING_AT_S = 14 * 3600
+
+#: What participants may do by the phase of trading, and which auction is held; in all others nothing.
+_PHASES: Mapping[TradingStatus, tuple[Phase, Auction | None]] = MappingProxyType(
+    {
+        TradingStatus.NORMAL: (Phase.CONTINUOUS, None),
+        TradingStatus.OPENING_AUCTION: (Phase.GATHERING, Auction.OPENING),
+        TradingStatus.CLOSING_AUCTION: (Phase.GATHERING, Auction.CLOSING),
+    }
+)
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _CENT = Decimal("0.01")
@@ -104,7 +117,7 @@ class Supervisor:
             self._turn_day(now_s)
         elif not self._hours.is_around_the_clock:
             for position, listing in enumerate(self._listings):
-                status = self._hours.status(listing.instrument.market, now_s)
+                status = self._hours.phase(listing.instrument, now_s)
                 if status != listing.rules.state.trading_status:
                     self._set_rules(position, now_s)
         self._watch_clearing(now_s)
@@ -149,11 +162,11 @@ class Supervisor:
     def _set_rules(self, position: int, now_s: int) -> None:
         listing = self._listings[position]
         instrument = listing.instrument
-        status = self._hours.status(instrument.market, now_s)
-        is_open = self._hours.is_open(instrument.market, now_s)
+        status = self._hours.phase(instrument, now_s)
+        phase, auction = _PHASES.get(status, (Phase.CLOSED, None))
         band_ticks = listing.band_ticks
-        self._desk.set_rules(position, band_ticks, is_open=is_open)
-        self._market.let_trade(position, is_open=is_open)
+        self._desk.set_rules(position, band_ticks, is_open=phase is not Phase.CLOSED, auction=auction)
+        self._market.enter(position, phase)
         margins = instrument.symbol not in OPTION_TERMS
         self._tell(
             position,

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tapewire.market import AROUND_THE_CLOCK, SessionName, TradingHours
+from tapewire.market import AROUND_THE_CLOCK, SessionName, TradingHours, catalogue
 from tapewire.model import TradingStatus, trading_day
 
 ALL = TradingHours(SessionName)
@@ -36,6 +36,36 @@ def at(text):
 def test_the_table_says_the_phase(hours, market, moscow, status):
     assert hours.status(market, at(moscow)) is status
     assert hours.is_open(market, at(moscow)) == (status is TradingStatus.NORMAL)
+
+
+SHARE, BOND = (listed for listed in catalogue() if listed.symbol in ("SBER", "SU26238RMFS4"))
+WITH_AUCTIONS = TradingHours(SessionName, has_auctions=True)
+
+
+@pytest.mark.parametrize(
+    ("hours", "instrument", "moscow", "status"),
+    [
+        (WITH_AUCTIONS, SHARE, "2026-11-02T09:49", TradingStatus.CLOSED),
+        (WITH_AUCTIONS, SHARE, "2026-11-02T09:50", TradingStatus.OPENING_AUCTION),
+        (WITH_AUCTIONS, SHARE, "2026-11-02T10:00", TradingStatus.NORMAL),
+        (WITH_AUCTIONS, SHARE, "2026-11-02T18:40", TradingStatus.CLOSING_AUCTION),
+        (WITH_AUCTIONS, SHARE, "2026-11-02T18:50", TradingStatus.CLOSED),
+        # The evening and the weekend open without one, and so do bonds.
+        (WITH_AUCTIONS, SHARE, "2026-11-02T19:02", TradingStatus.OPENING_PERIOD),
+        (WITH_AUCTIONS, SHARE, "2026-11-07T09:55", TradingStatus.OPENING_PERIOD),
+        (WITH_AUCTIONS, BOND, "2026-11-02T09:55", TradingStatus.OPENING_PERIOD),
+        (ALL, SHARE, "2026-11-02T09:55", TradingStatus.OPENING_PERIOD),
+        (AROUND_THE_CLOCK, SHARE, "2026-11-02T09:55", TradingStatus.NORMAL),
+    ],
+)
+def test_shares_open_and_close_with_auctions_where_there_are_any(hours, instrument, moscow, status):
+    assert hours.phase(instrument, at(moscow)) is status
+
+
+@pytest.mark.parametrize("sessions", [[], [SessionName.EVENING, SessionName.WEEKEND]])
+def test_auctions_need_the_session_that_they_open_and_close(sessions):
+    with pytest.raises(ValueError, match="main session"):
+        TradingHours(sessions, has_auctions=True)
 
 
 @pytest.mark.parametrize("hours", [ALL, MAIN, AROUND_THE_CLOCK])
