@@ -6,7 +6,7 @@ import msgspec
 
 from tapewire.exchange.command import Place, PlaceConditional
 from tapewire.exchange.event import CancelCause
-from tapewire.exchange.refusal import Refusal, order_refusal
+from tapewire.exchange.refusal import GOOD_TILL_DAYS_MAX, GOOD_TILL_NS, Refusal, order_refusal
 from tapewire.model import Condition, Instrument, OrderStatus, TradingCode
 
 __all__ = ["PROTECTING_SECONDS_MAX", "ConditionalOrder", "conditional_refusal"]
@@ -97,6 +97,12 @@ def conditional_refusal(place: PlaceConditional, instrument: Instrument, at_ns: 
         )
     if place.expires_at_ns is not None and place.expires_at_ns <= at_ns:
         return Refusal(TradingCode.UNSUPPORTED_STOP_ORDER_TYPE, "the end of the order has passed already")
+    if place.expires_at_ns is not None and place.expires_at_ns > at_ns + GOOD_TILL_NS:
+        # As for direct orders. Without an end it is kept for as long as there is the broker.
+        return Refusal(
+            TradingCode.UNSUPPORTED_STOP_ORDER_TYPE,
+            f"the end of the order is more than {GOOD_TILL_DAYS_MAX} days away",
+        )
     if place.order.expires_at_ns is not None:
         return Refusal(
             TradingCode.UNSUPPORTED_STOP_ORDER_TYPE, "the direct order of a conditional one has no end of its own"

@@ -9,7 +9,7 @@ from tapewire.exchange.command import Place
 from tapewire.exchange.event import Event, OrderRejected
 from tapewire.exchange.matching import Matching
 from tapewire.exchange.order import RestingOrder
-from tapewire.exchange.refusal import GOOD_TILL_DAYS_MAX, Refusal, auction_refusal, order_refusal
+from tapewire.exchange.refusal import GOOD_TILL_NS, Refusal, auction_refusal, order_refusal
 from tapewire.exchange.register import OrderRow, Register
 from tapewire.model import OrderStatus, TimeInForce, TradingCode
 
@@ -17,8 +17,6 @@ __all__ = ["RESTING_ORDERS_MAX", "OrderEntry"]
 
 #: About 250 MB of memory; an order more is refused.
 RESTING_ORDERS_MAX = 1_000_000
-
-_GOOD_TILL_NS = GOOD_TILL_DAYS_MAX * 86_400_000_000_000
 
 
 class OrderEntry:
@@ -86,7 +84,7 @@ class OrderEntry:
     def _row(self, order_id: int, place: Place, at_ns: int) -> OrderRow:
         expires_at_ns = place.expires_at_ns
         if expires_at_ns is None and place.time_in_force is TimeInForce.GOOD_TILL_CANCELLED:
-            expires_at_ns = at_ns + _GOOD_TILL_NS
+            expires_at_ns = at_ns + GOOD_TILL_NS
         return OrderRow(
             id=order_id,
             account=place.account,

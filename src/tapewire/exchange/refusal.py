@@ -12,6 +12,7 @@ from tapewire.model import Exchange, Instrument, InstrumentKind, Side, TimeInFor
 __all__ = [
     "DERIVATIVES",
     "GOOD_TILL_DAYS_MAX",
+    "GOOD_TILL_NS",
     "LOTS_MAX",
     "Refusal",
     "auction_refusal",
@@ -24,6 +25,7 @@ LOTS_MAX = 1_000_000_000
 
 #: An order that is good till cancelled is cancelled after so many days all the same, as on MOEX.
 GOOD_TILL_DAYS_MAX = 365
+GOOD_TILL_NS = GOOD_TILL_DAYS_MAX * 86_400_000_000_000
 
 DERIVATIVES = frozenset({InstrumentKind.FUTURE, InstrumentKind.OPTION})
 
@@ -157,7 +159,7 @@ def _end_refusal(place: Place, expires_at_ns: int, at_ns: int) -> Refusal | None
         return Refusal(TradingCode.FORBIDDEN_ORDER_TYPE, "an order that does not rest has no end of its own")
     if expires_at_ns <= at_ns:
         return Refusal(TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED, "the end of the order has passed already")
-    if expires_at_ns > at_ns + GOOD_TILL_DAYS_MAX * 86_400_000_000_000:
+    if expires_at_ns > at_ns + GOOD_TILL_NS:
         return Refusal(
             TradingCode.EXCHANGE_OPERATION_NOT_SUPPORTED,
             f"the end of the order is more than {GOOD_TILL_DAYS_MAX} days away",

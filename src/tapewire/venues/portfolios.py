@@ -409,6 +409,10 @@ class Portfolios:
                 price_ticks = self._directory.instruments[position].ticks(order.price)
             except ValueError as error:
                 return Refused(int(TradingCode.INTERNAL_ERROR_WITH_PRICES), str(error))
+            low, high = self._core.band_ticks(position)
+            if not low <= price_ticks <= high:
+                reason = f"price {order.price} is outside the limits of the day"
+                return Refused(int(TradingCode.EXCHANGE_LIMIT_EXCEEDED), reason)
         return estimate(
             self._accounts,
             book.name,

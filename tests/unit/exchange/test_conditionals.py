@@ -21,6 +21,7 @@ from tapewire.model import Condition, InstrumentKind, OrderStatus, TimeInForce, 
 from trading import BUY, SELL, instrument, place
 
 SECOND = 10**9
+DAY = 86_400 * SECOND
 BAND = (900, 1100)
 
 
@@ -62,6 +63,7 @@ def trade(exchange, ticks, at_ns=0):
         (stop(protecting_s=0), TradingCode.UNSUPPORTED_STOP_ORDER_TYPE),
         (stop(protecting_s=301), TradingCode.UNSUPPORTED_STOP_ORDER_TYPE),
         (stop(expires_at_ns=7), TradingCode.UNSUPPORTED_STOP_ORDER_TYPE),
+        (stop(expires_at_ns=7 + 365 * DAY + 1), TradingCode.UNSUPPORTED_STOP_ORDER_TYPE),
         (stop(lots=0), TradingCode.EXCHANGE_INCORRECT_QUANTITY),
         (stop(price=1000, visible_lots=1), TradingCode.EXCHANGE_INCORRECT_QUANTITY),
         (stop(time_in_force=TimeInForce.BOOK_OR_CANCEL), TradingCode.FORBIDDEN_ORDER_TYPE),
@@ -76,6 +78,12 @@ def test_a_bad_conditional_order_is_refused_and_leaves_no_trace(exchange, comman
     assert isinstance(refused, OrderRejected)
     assert (refused.code, bool(refused.reason), refused.order_id) == (code, True, None)
     assert exchange.state_digest() == digest
+
+
+def test_an_end_may_be_a_year_away_or_none_at_all(exchange):
+    for command in (stop(expires_at_ns=7 + 365 * DAY), stop()):
+        (accepted,) = apply(exchange, command, at_ns=7)
+        assert isinstance(accepted, ConditionalAccepted)
 
 
 def test_a_price_outside_the_limits_is_no_reason_to_refuse_before_it_fires(exchange):

@@ -392,6 +392,7 @@ def test_an_order_is_weighed(stage):
         )
 
     assert refused(price=Decimal("300.001")).code == 409
+    assert refused(price=Decimal("400.00")).code == refused(price=Decimal("200.00")).code == 301
     assert refused(price=None).price > 0
     with pytest.raises(UnknownPortfolioError):
         refused(portfolio="D9")
