@@ -1,4 +1,4 @@
-"""``tapewire up --safety``: a trading program that is killed leaves no orders behind."""
+"""``tapewire up --safety``: a program that is killed leaves no orders behind, one that says goodbye does."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from e2e.test_cli import Desk
 
 DEADLINE_S = 20.0
-#: Places orders far below the market, says their numbers, and waits to be killed.
+#: Places orders far below the market, says their numbers, and waits to be killed or to be told to end.
 PROGRAM = """
 import json, sys, urllib.request
 from websockets.sync.client import connect
@@ -43,7 +44,8 @@ with connect(cws) as socket:
 """
 
 
-def test_a_killed_program_leaves_no_orders_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_killed_program_leaves_no_orders_behind(tmp_path: Path, is_killed: bool) -> None:
     async def main() -> None:
         async with asyncio.timeout(3 * DEADLINE_S), AsyncExitStack() as stack:
             ready = (await Desk(tmp_path, stack).system("--safety")).ready
@@ -75,9 +77,17 @@ def test_a_killed_program_leaves_no_orders_behind(tmp_path: Path) -> None:
                 numbers = json.loads(await program.stdout.readline())
                 before = await statuses()
                 assert [before[number] for number in numbers] == ["working", "working"]
+                if not is_killed:
+                    # The end of its input lets it close its socket, which waits for the server's answer.
+                    await asyncio.wait_for(program.communicate(b""), DEADLINE_S)
             finally:
-                program.kill()
+                if program.returncode is None:
+                    program.kill()
                 await program.communicate()
+            if not is_killed:
+                after = await statuses()
+                assert [after[number] for number in numbers] == ["working", "working"]
+                return
             async with asyncio.timeout(DEADLINE_S):
                 while "working" in (after := await statuses()).values():  # noqa: ASYNC110 - nobody would tell
                     await asyncio.sleep(0.01)

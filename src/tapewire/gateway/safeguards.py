@@ -93,7 +93,7 @@ class Safeguards:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            left = sum(len(guard.doomed) for guard in self._guards)
+            left = sum(guard.unsettled for guard in self._guards)
             self.counters.safety_left += left
             self.log.write(logging.ERROR, "orders not cancelled in time", connections=self.guarded, orders=left)
         finally:
@@ -139,9 +139,9 @@ class Safeguard:
         return self._safety.is_full
 
     @property
-    def doomed(self) -> tuple[GuardedOrder, ...]:
-        """Orders that are being cancelled."""
-        return self._safety.doomed
+    def unsettled(self) -> int:
+        """How many orders work that should not, as far as is known."""
+        return self._safety.unsettled
 
     # --- the connection ---------------------------------------------------------------------------------
 
@@ -206,7 +206,7 @@ class Safeguard:
 
     def stop(self) -> None:
         """Let go of timer and tasks, whatever is left."""
-        self._safety.release()
+        self._safety.abandon()
         self._set_timer()
         for task in (self._canceller, self._looker):
             if task is not None:

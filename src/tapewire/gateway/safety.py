@@ -139,6 +139,11 @@ class Safety:
         """Whether nothing is left that the end of the connection has to wait for."""
         return not self._doomed and not self._tickets and (self.deadline_s is None or not self._orders)
 
+    @property
+    def unsettled(self) -> int:
+        """How many orders work that should not, as far as is known."""
+        return len(self._doomed) + sum(ticket.is_doomed and places(ticket.command) for ticket in self._tickets)
+
     # --- commands ---------------------------------------------------------------------------------------
 
     def arrived(self, command: Command) -> Ticket:
@@ -211,6 +216,12 @@ class Safety:
         self._orders.clear()
         for ticket in [ticket for ticket in self._tickets if not ticket.is_doomed]:
             del self._tickets[ticket]
+
+    def abandon(self) -> None:
+        """Nobody will do anything more."""
+        self.release()
+        self._doomed.clear()
+        self._tickets.clear()
 
     def _doom(self) -> None:
         self.after_s, self.deadline_s = 0, None

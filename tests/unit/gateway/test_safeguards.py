@@ -402,10 +402,13 @@ def test_a_venue_that_hangs_at_the_end_of_the_server_does_not_hold_it_for_ever(
         peer = await safe(world, cancelOnDisconnect=True)
         await placed(peer, "1")
         world.venue.desk.delay_s = 1_000
+        peer.send("create:limit", "2", token=None, **LIMIT)
+        await asyncio.sleep(SOON_S)
         began = asyncio.get_running_loop().time()
         await world.gateway.close()
         assert asyncio.get_running_loop().time() - began < 4
-        assert world.gateway.counters.safety_left == 1
+        # The one that is known, and the one on its way.
+        assert world.gateway.counters.safety_left == 2
 
     run(scenario)
     assert "orders not cancelled in time" in caplog.text
