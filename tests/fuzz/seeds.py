@@ -94,9 +94,11 @@ def _data_dialogues() -> Iterator[bytes]:
 
 
 def _command_dialogues() -> Iterator[bytes]:
-    yield from _dialogues(
-        _COMMANDS, json.dumps({"opcode": "authorize", "guid": "a", "token": GOOD_TOKEN}).encode()
-    )
+    authorize = json.dumps({"opcode": "authorize", "guid": "a", "token": GOOD_TOKEN}).encode()
+    yield from _dialogues(_COMMANDS, authorize)
+    for asked in ({"cancelOnDisconnect": True}, {"cancelAfterSeconds": 1}, {"cancelAfterSeconds": -1}, {}):
+        safety = json.dumps({"opcode": "safety", "guid": "s"} | asked).encode()
+        yield from _dialogues(_COMMANDS, BETWEEN_MESSAGES.join((authorize, safety)))
 
 
 def _http() -> Iterator[bytes]:

@@ -27,6 +27,7 @@ from tapewire.gateway.order_entry import OrderEntry
 from tapewire.gateway.outbox import Outbox
 from tapewire.gateway.pulse import Pulse
 from tapewire.gateway.quotas import ConnectionQuota
+from tapewire.gateway.safeguards import Safeguards
 from tapewire.gateway.session import DataSession, SessionServices
 from tapewire.gateway.standing import Reception, Standing
 from tapewire.gateway.tokens import TokenAuthority, new_signing_key
@@ -45,8 +46,9 @@ from tapewire.protocol.frames import split_frames
 from tapewire.protocol.http_orders import read_estimate, read_estimates, read_group, read_old_stop, read_order
 from tapewire.protocol.http_requests import read_http_request
 from tapewire.protocol.limits import GUID_CHARACTERS_MAX
-from tapewire.protocol.reading import Envelope, WireRequest, read_envelope
+from tapewire.protocol.reading import Envelope, WireRequest, camel, read_envelope
 from tapewire.protocol.requests import read_request, request_bytes
+from tapewire.protocol.safety import SafetyAnswer
 from tapewire.protocol.tokens import Claims, Scope
 from tapewire.simulation import ScriptedVenue, VirtualClock, run_virtual
 from trading import FakeClock
@@ -62,6 +64,7 @@ GOOD_TOKEN = "good"
 #: Small, so that the bound is reached.
 ASSEMBLED_BYTES_MAX = 300
 _ANSWER_KEYS = {"requestGuid", "httpCode", "message", "orderNumber"}
+_SAFETY_KEYS = {camel(name) for name in SafetyAnswer.__struct_fields__}
 _CODES = {200, 400, 401, 403, 404, 429, 501}
 
 
@@ -317,7 +320,7 @@ async def _serve_data(messages: list[Message]) -> None:
     await asyncio.sleep(1)
     for each in stand.sent():
         assert each["guid"] in live, "data of a guid that asked for nothing"
-    session.close()
+    session.close(is_clean=True)
     await asyncio.sleep(0)
     assert session.subscriptions == 0
     assert stand.hub.topics == 0
@@ -332,21 +335,27 @@ def serve_commands(data: bytes) -> None:
 
 async def _serve_commands(messages: list[Message]) -> None:
     stand = _stand()
-    session = CommandSession(
-        stand.services, stand.standing, stand.outbox, _nothing, asyncio.get_running_loop().time
-    )
+    clock = asyncio.get_running_loop().time
+    log = BoundedLog(logging.getLogger("tapewire.fuzz"), clock)
+    guards = Safeguards(stand.venue, stand.venue, Counters(), log, stand.services.spawn)
+    services = stand.services._replace(safeguards=guards)
+    session = CommandSession(services, stand.standing, stand.outbox, _nothing, clock)
     for message in messages:
         session.receive(message)
         # Time goes on when nothing is left to be done: then the venue has answered.
         await asyncio.sleep(0.001)
         [answer] = stand.sent()
         _check_answer(answer)
-    session.close()
+    session.close(is_clean=False)
+    # Orders of a guarded session are cancelled now, or when its timer runs out.
+    await asyncio.sleep(1)
     assert not stand.tasks
+    assert stand.sent() == []
+    assert guards.guarded == guards.timers
 
 
 def _check_answer(answer: dict[str, Any]) -> None:
-    assert {"requestGuid", "httpCode", "message"} <= set(answer) <= _ANSWER_KEYS
+    assert {"requestGuid", "httpCode", "message"} <= set(answer) <= _ANSWER_KEYS | _SAFETY_KEYS
     assert answer["httpCode"] in _CODES
     assert len(answer["requestGuid"]) <= GUID_CHARACTERS_MAX
     assert answer["message"]
