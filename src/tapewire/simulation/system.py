@@ -19,6 +19,7 @@ from tapewire.gateway.outbox import OutboxMode
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
 from tapewire.market.catalogue import catalogue
 from tapewire.market.market import Market
+from tapewire.market.trading_hours import AROUND_THE_CLOCK, TradingHours
 from tapewire.simulation.http import SimulatedHttp
 from tapewire.simulation.link import LinkConditions
 from tapewire.simulation.loop import VirtualClock
@@ -46,6 +47,7 @@ class SimulatedSystem:
         mode: How the gateway counts state records.
         faults: What goes wrong on command; ``injector.plan.struck`` counts it.
         safety: Whether orders may be guarded, as with ``--safety``.
+        hours: When instruments are traded; ``run_virtual(start=…)`` says when the run begins.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class SimulatedSystem:
         mode: OutboxMode = OutboxMode.CONFLATE,
         faults: Faults | None = None,
         safety: bool = False,
+        hours: TradingHours = AROUND_THE_CLOCK,
     ) -> None:
         self.clock = VirtualClock()
         self.network = Network(seed=seed, conditions=conditions)
@@ -66,6 +69,7 @@ class SimulatedSystem:
             Market(catalogue(symbols), seed=seed, events_per_second=events_per_second),
             clock=self.clock,
             accounts=DEMO_ACCOUNTS,
+            hours=hours,
         )
         user = User(
             login="P070001",
