@@ -244,7 +244,7 @@ class Connection:
     def expel(self, reason: str) -> None:
         """End the connection with 1008; what its session has not begun is not done, even if the peer lingers."""
         self.close(CloseCode.POLICY, reason)
-        self._handler.close()
+        self._handler.close(is_clean=False)
 
     def abort(self) -> None:
         """End the connection now, without a goodbye."""
