@@ -17,6 +17,7 @@ from tapewire.client.admin import Admin
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.errors import ClosedError, ConfigurationError
+from tapewire.client.order_entry import OrderEntry
 from tapewire.client.securities import search_securities
 from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
@@ -62,7 +63,9 @@ def connect(
         rng = random.Random()
         http = AiohttpClient(tls=tls)
         tokens = TokenKeeper(http, where.oauth, token, rng)
-        return Broker(where, Supervisor(where.ws, PicowsConnector(tls), tokens, rng), tokens, http)
+        connector = PicowsConnector(tls)
+        supervisor = Supervisor(where.ws, connector, tokens, rng)
+        return Broker(where, supervisor, OrderEntry(where.cws, connector, tokens, rng), tokens, http)
 
     return Connecting(make)
 

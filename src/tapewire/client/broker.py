@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from tapewire.client.buffer import BufferPolicy, Conflate, Fail
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.errors import ConnectError, LimitError
+from tapewire.client.http_commands import HttpCommands
+from tapewire.client.http_reader import HttpReader
+from tapewire.client.order_entry import OrderEntry
+from tapewire.client.orders import Orders
+from tapewire.client.portfolio import Portfolio
+from tapewire.client.portfolio_choice import PortfolioChoice
 from tapewire.client.subscription import Subscription
 from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
@@ -31,12 +38,22 @@ class Broker:
     """A connected broker. Made by :func:`tapewire.connect`, which also closes it."""
 
     def __init__(
-        self, endpoints: Endpoints, supervisor: Supervisor, tokens: TokenKeeper, http: HttpClient
+        self,
+        endpoints: Endpoints,
+        supervisor: Supervisor,
+        entry: OrderEntry,
+        tokens: TokenKeeper,
+        http: HttpClient,
     ) -> None:
         self.endpoints = endpoints
         self._supervisor = supervisor
+        self._entry = entry
         self._tokens = tokens
         self._http = http
+        self._reader = HttpReader(endpoints.http, tokens, http)
+        self._choice = PortfolioChoice(tokens, self._reader)
+        #: Places, replaces and cancels orders.
+        self.orders = Orders(entry, HttpCommands(self._reader), self._choice, self._portfolio)
 
     async def start(self) -> None:
         """Get a token and open the connection.
@@ -51,13 +68,12 @@ class Broker:
 
     async def close(self) -> None:
         """End all streams and connections; returns when no task and no socket is left."""
-        try:
-            await self._supervisor.close()
-        finally:
-            try:
-                await self._tokens.close()
-            finally:
-                await self._http.close()
+        async with AsyncExitStack() as stack:
+            # The last first, and each whatever the others do.
+            stack.push_async_callback(self._http.close)
+            stack.push_async_callback(self._tokens.close)
+            stack.push_async_callback(self._supervisor.close)
+            stack.push_async_callback(self._entry.close)
 
     @property
     def portfolios(self) -> tuple[str, ...]:
@@ -82,6 +98,18 @@ class Broker:
             TokenRefusedError: The refresh token has ceased to be good.
         """
         return self._tokens.current()
+
+    def portfolio(self, name: str | None = None, *, exchange: Exchange = Exchange.MOEX) -> Portfolio:
+        """Return a portfolio: positions, summary, risks, orders and fills, once or as streams.
+
+        Args:
+            name: None: the only one of the token.
+            exchange: Where it trades; ``UNITED`` for united portfolios (``E…``).
+
+        Raises:
+            ConfigurationError: None is named, and the token has none or several.
+        """
+        return self._portfolio(self._choice.only(name), Exchange(exchange))
 
     # --- streams ----------------------------------------------------------------------------------------
 
@@ -201,6 +229,9 @@ class Broker:
             if answer.status == 200:
                 return datetime.fromtimestamp(int(answer.body), UTC)
         raise ConnectError(url, f"answered {answer.status} without a time")
+
+    def _portfolio(self, name: str, exchange: Exchange) -> Portfolio:
+        return Portfolio(name, exchange, self._reader, self._subscription)
 
     def _subscription(
         self, request: SubscribeRequest, record: type[R], policy: BufferPolicy, name: str

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from typing import Generic, Protocol, TypeVar
 
-from tapewire.client.session import TAIL_BYTES, Session
+from tapewire.client.session import TAIL_BYTES
 from tapewire.ports.network import Transport
 from tapewire.protocol.assembler import Assembler, Closed, Failed, Message, Ping
 from tapewire.protocol.codes import CloseCode
 from tapewire.protocol.frames import FrameOpcode
 from tapewire.protocol.messages import DATA_PREFIX
 
-__all__ = ["Connection", "ConnectionState"]
+__all__ = ["Connection", "ConnectionState", "MessageTaker"]
 
 _TEXT = int(FrameOpcode.TEXT)
 _TAIL = slice(-TAIL_BYTES, None)
@@ -27,13 +28,28 @@ class ConnectionState(Enum):
     CLOSED = "closed"
 
 
-class Connection:
+class MessageTaker(Protocol):
+    """What a connection's messages are for: a session of the data socket, or of the order socket."""
+
+    #: Where data go, by the tail of their messages.
+    streams: dict[bytes, Callable[[bytes], None]]
+    #: Messages that could not be read at all.
+    malformed: int
+
+    def receive(self, message: bytes) -> None:
+        """Take one message of any kind; never raises for what the other end sends."""
+
+
+S = TypeVar("S", bound=MessageTaker)
+
+
+class Connection(Generic[S]):
     """Joins a transport and a session. Implements ``ports.FrameListener``.
 
     ``on_lost`` is called once, when the connection has ended, whoever ended it.
     """
 
-    def __init__(self, session: Session, on_lost: Callable[[int, str], None]) -> None:
+    def __init__(self, session: S, on_lost: Callable[[int, str], None]) -> None:
         self.state = ConnectionState.OPENING
         self.session = session
         #: Whole messages that came in.

@@ -11,6 +11,8 @@
     ├── RefusedError         the broker refused a request                       broker    by code
     ├── AnswerTimeoutError   the broker did not answer a request in time        broker    retriable
     ├── LimitError           a documented limit would be passed                 caller    final
+    ├── InvalidOrderError    an order has a value that none can have            caller    final
+    ├── NotSentError         a command was not sent: nothing has happened       network   retriable
     ├── BufferOverflowError  a consumer was too slow for a lossless stream      caller    final
     └── ClosedError          used after it was closed                           caller    final
 """
@@ -31,7 +33,9 @@ __all__ = [
     "ConnectError",
     "ConnectionLostError",
     "Fault",
+    "InvalidOrderError",
     "LimitError",
+    "NotSentError",
     "RefusedError",
     "TapewireError",
     "TokenRefusedError",
@@ -160,6 +164,24 @@ class LimitError(TapewireError):
 
     def __str__(self) -> str:
         return f"{self.what}: {self.asked} asked for, the limit is {self.limit}"
+
+
+class InvalidOrderError(TapewireError):
+    """A command has a value that none can have, or names an order that is not there; nothing was sent."""
+
+
+class NotSentError(TapewireError):
+    """There was no authorized connection to send a command on: nothing was sent, nothing has happened."""
+
+    fault = Fault.NETWORK
+    retriable = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the command was not sent: {_printable(self.reason)}"
 
 
 class BufferOverflowError(TapewireError):

@@ -53,7 +53,7 @@ class Supervisor:
         self._random = rng
         self._wanted: dict[Subscription[Any], str] = {}
         self._waiting: dict[Subscription[Any], asyncio.Future[SystemMessage]] = {}
-        self._connection: Connection | None = None
+        self._connection: Connection[Session] | None = None
         self._is_closed = False
         self._gone = asyncio.Event()
         #: Why nothing can be asked for while there is no connection.
@@ -152,7 +152,7 @@ class Supervisor:
 
     # --- inside -----------------------------------------------------------------------------------------
 
-    def _greet(self, connection: Connection) -> None:
+    def _greet(self, connection: Connection[Session]) -> None:
         """Say whose the connection is before anything is asked for: servers end those that never say it.
 
         Its answer is of no interest: a token that is not good is told with the first request.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 
 import msgspec
 
@@ -44,6 +45,8 @@ class TokenKeeper:
         self._is_closed = False
         #: How many tokens there have been: tells whether a refused one was the newest.
         self.fetched = 0
+        #: Called after each new token; whoever has shown the old one to somebody shows the new one.
+        self.on_renewed: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         return f"TokenKeeper({self._url!r}, ***)"
@@ -147,6 +150,8 @@ class TokenKeeper:
             return TokenServiceError(error.reason)
         self._token = token
         self.fetched += 1
+        if self.on_renewed is not None:
+            self.on_renewed()
         return None
 
     async def _keep(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tapewire.model import UNSET, Done, Refused, TradingCode
 from tapewire.protocol.codes import ResultCode
 from tapewire.protocol.messages import SystemMessage
@@ -12,6 +14,7 @@ __all__ = [
     "code_text",
     "refused",
     "repeated",
+    "trading_code_of",
     "unavailable",
     "unknown_outcome",
 ]
@@ -26,6 +29,26 @@ def code_text(code: int) -> str:
         return f"{TradingCode(code).wire_name} ({code})"
     except ValueError:
         return str(code)
+
+
+_NUMBERED = re.compile(r"\s*(?:[A-Za-z]+ \((\d{1,6})\)|(\d{1,6}))\s*(?::|$)")
+_NAMED = re.compile(r"\s*([A-Za-z]+)\s*(?::|$)")
+
+
+def trading_code_of(text: str) -> int | None:
+    """Return the trading-system code that a text begins with, None if it begins with none.
+
+    The broker writes a number, a name, or a name with the number: ``404``, ``OrderToCancelNotFound``,
+    ``OrderToCancelNotFound (404)``.
+    """
+    numbered = _NUMBERED.match(text)
+    if numbered is not None:
+        return int(numbered[1] or numbered[2])
+    named = _NAMED.match(text)
+    return None if named is None else _CODES.get(named[1].casefold())
+
+
+_CODES = {code.wire_name.casefold(): int(code) for code in TradingCode}
 
 
 def refused(guid: str, refusal: Refused) -> SystemMessage:

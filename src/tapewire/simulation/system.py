@@ -11,6 +11,7 @@ from typing import Self
 
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
+from tapewire.client.order_entry import OrderEntry
 from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
 from tapewire.faults import FaultInjector, Faults
@@ -93,8 +94,13 @@ class SimulatedSystem:
         where = Endpoints.from_base(f"http://{HOST_PORT}")
         rng = random.Random(self._random.getrandbits(64))
         tokens = TokenKeeper(self.http, where.oauth, REFRESH_TOKEN, rng)
+        connector = self.network.connector()
         broker = Broker(
-            where, Supervisor(where.ws, self.network.connector(), tokens, rng), tokens, _Shared(self.http)
+            where,
+            Supervisor(where.ws, connector, tokens, rng),
+            OrderEntry(where.cws, connector, tokens, rng),
+            tokens,
+            _Shared(self.http),
         )
         try:
             await broker.start()

@@ -13,6 +13,7 @@ from typing import Any
 
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
+from tapewire.client.order_entry import OrderEntry
 from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
 from tapewire.ports.network import Transport
@@ -181,7 +182,8 @@ class Stage:
         rng = random.Random(7)
         self.tokens = TokenKeeper(self.http, ENDPOINTS.oauth, REFRESH_TOKEN, rng)
         self.supervisor = Supervisor(ENDPOINTS.ws, self.network.connector(), self.tokens, rng)
-        self.client = Broker(ENDPOINTS, self.supervisor, self.tokens, self.http)
+        self.entry = OrderEntry(ENDPOINTS.cws, self.network.connector(), self.tokens, rng)
+        self.client = Broker(ENDPOINTS, self.supervisor, self.entry, self.tokens, self.http)
 
     def nothing_is_left(self) -> bool:
         """Whether the client's session waits for nothing and carries nothing."""

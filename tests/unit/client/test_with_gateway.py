@@ -13,6 +13,7 @@ import pytest
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.errors import ConnectionLostError, RefusedError, TokenRefusedError
+from tapewire.client.order_entry import OrderEntry
 from tapewire.client.states import SubscriptionState
 from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
@@ -55,9 +56,10 @@ class World:
         where = Endpoints.from_base(f"http://{ADDRESS}")
         rng = random.Random(5)
         tokens = TokenKeeper(self.http, where.oauth, refresh_token, rng)
-        broker = Broker(
-            where, Supervisor(where.ws, self.network.connector(), tokens, rng), tokens, Http(self.http)
-        )
+        connector = self.network.connector()
+        supervisor = Supervisor(where.ws, connector, tokens, rng)
+        entry = OrderEntry(where.cws, connector, tokens, rng)
+        broker = Broker(where, supervisor, entry, tokens, Http(self.http))
         try:
             await broker.start()
             yield broker

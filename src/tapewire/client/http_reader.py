@@ -1,0 +1,113 @@
+"""Requests about portfolios and orders over HTTP: rows in, typed records out."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from tapewire.client.errors import ConnectError, RefusedError
+from tapewire.client.tokens import TokenKeeper
+from tapewire.model import Record
+from tapewire.ports.network import ConnectError as TransportError
+from tapewire.ports.network import HttpAnswer, HttpClient
+from tapewire.protocol.codes import ResultCode
+from tapewire.protocol.errors import UNREADABLE, MalformedMessageError
+from tapewire.protocol.formats import codec
+from tapewire.protocol.words import Format
+
+__all__ = ["HttpReader", "path_of", "refusal_text"]
+
+R = TypeVar("R", bound=Record)
+
+HTTP_TIMEOUT_S = 10.0
+
+
+class _Refusal(msgspec.Struct):
+    code: str | int | None = None
+    message: str | None = None
+    detail: str | None = None
+
+
+def path_of(*parts: str) -> str:
+    """Return a path of these parts, whatever stands in them."""
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+def refusal_text(body: bytes) -> str:
+    """Return what a refusal says, its code first: ``OrderToCancelNotFound (404): …``; empty if it is no JSON."""
+    try:
+        read = msgspec.json.decode(body, type=_Refusal)
+    except UNREADABLE:
+        return ""
+    return ": ".join(str(part) for part in (read.code, read.message or read.detail) if part)
+
+
+class HttpReader:
+    """Reads with the newest token. One that is not good any more is renewed once: a reading may be repeated."""
+
+    def __init__(self, url: str, tokens: TokenKeeper, http: HttpClient) -> None:
+        self._url = url
+        self._tokens = tokens
+        self._http = http
+
+    async def rows(self, record: type[R], path: str, **query: str) -> list[R]:
+        """Return a list of records.
+
+        Raises:
+            ConnectError: The broker cannot be reached, or this is no such list.
+            RefusedError: It does not answer this.
+            TokenRefusedError: The refresh token has ceased to be good.
+            TokenServiceError: A new token was needed and could not be had.
+        """
+        body = await self._read(path, query)
+        read = codec(record, Format.SIMPLE).decode
+        try:
+            return [read(row) for row in msgspec.json.decode(body, type=list[msgspec.Raw])]
+        except (*UNREADABLE, MalformedMessageError):
+            raise ConnectError(self._url + path, f"this is no list of {record.__name__}") from None
+
+    async def row(self, record: type[R], path: str, **query: str) -> R:
+        """Return one record; raises as :meth:`rows` does."""
+        body = await self._read(path, query)
+        try:
+            found: R = codec(record, Format.SIMPLE).decode(body)
+        except MalformedMessageError:
+            raise ConnectError(self._url + path, f"this is no {record.__name__}") from None
+        return found
+
+    async def once(self, method: str, path: str, guid: str, body: bytes = b"") -> HttpAnswer:
+        """Make a request that changes something, once, whatever is answered.
+
+        Raises:
+            ConnectError: No answer came: the request may have reached the broker or not.
+            TokenRefusedError: The refresh token has ceased to be good; nothing was sent.
+        """
+        headers = self._headers() | {"X-REQID": guid} | ({"Content-Type": "application/json"} if body else {})
+        try:
+            return await self._http.request(
+                method, self._url + path, headers=headers, body=body, timeout_s=HTTP_TIMEOUT_S
+            )
+        except TransportError as error:
+            raise ConnectError(self._url + path, error.reason) from None
+
+    async def _read(self, path: str, query: dict[str, str]) -> bytes:
+        address = self._url + path
+        asked = f"{address}?{urlencode({**query, 'format': Format.SIMPLE})}"
+        for is_second in (False, True):
+            fetched = self._tokens.fetched
+            try:
+                answer = await self._http.request("GET", asked, headers=self._headers(), timeout_s=HTTP_TIMEOUT_S)
+            except TransportError as error:
+                raise ConnectError(address, error.reason) from None
+            if answer.status != ResultCode.UNAUTHORIZED or is_second:
+                break
+            if self._tokens.fetched == fetched:
+                await self._tokens.renew()
+        if answer.status != ResultCode.OK:
+            raise RefusedError(answer.status, refusal_text(answer.body) or f"GET {path}")
+        return answer.body
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._tokens.current()}"}

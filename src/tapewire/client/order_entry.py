@@ -1,0 +1,379 @@
+"""The owner of the connection to the order socket: opens and authorizes it, sends commands, knows when it ends.
+
+=========  =====================================================  ==============================================
+state      entered by                                             a command
+=========  =====================================================  ==============================================
+idle       the start; a first opening that failed; restoring      opens the connection and waits for it
+           that was given up
+opening    the first command; a token that is good no more        waits for the end of it
+ready      200 to ``authorize``                                   is sent
+restoring  the end of a connection that was ready                 is refused at once: nothing was sent
+closed     ``close``                                              is refused
+=========  =====================================================  ==============================================
+
+A command is never kept for a later connection and never sent twice: its price is of a moment that has passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from enum import Enum
+from functools import partial
+
+from tapewire.client import errors
+from tapewire.client.command_end import CommandEnd
+from tapewire.client.command_session import COMMANDS_IN_FLIGHT_MAX, CommandSession
+from tapewire.client.command_states import Authority
+from tapewire.client.connection import Connection
+from tapewire.client.errors import (
+    AnswerTimeoutError,
+    ClosedError,
+    ConnectionLostError,
+    LimitError,
+    NotSentError,
+    RefusedError,
+    TapewireError,
+)
+from tapewire.client.tokens import TokenKeeper
+from tapewire.ports.network import ConnectError, Connector
+from tapewire.protocol.codes import ResultCode
+from tapewire.protocol.commands import OrderCommand
+from tapewire.protocol.messages import SystemMessage
+
+__all__ = ["OrderEntry"]
+
+log = logging.getLogger("tapewire.client")
+
+CONNECT_TIMEOUT_S = 10.0
+AUTHORIZE_TIMEOUT_S = 10.0
+#: When a command that is not answered ends with an unknown outcome.
+COMMAND_TIMEOUT_S = 10.0
+#: How long an orderly end may take before the connection is dropped.
+CLOSE_TIMEOUT_S = 1.0
+#: Pauses between tries to restore double from the first to the last; each is drawn at random below that.
+RESTORE_FIRST_S = 1.0
+RESTORE_LAST_S = 30.0
+#: After so many in a row nothing is tried until somebody sends a command.
+RESTORE_TRIES_MAX = 10
+#: A connection that was ready for so long has held: pauses begin anew.
+HELD_S = 30.0
+#: Ends that came after their commands were given up; the oldest goes first.
+LATE_ENDS_MAX = 1_000
+
+
+class _State(Enum):
+    IDLE = "idle"
+    OPENING = "opening"
+    READY = "ready"
+    RESTORING = "restoring"
+    CLOSED = "closed"
+
+
+class _Link:
+    """One connection with its session, and what has happened to it."""
+
+    def __init__(self, entry: OrderEntry) -> None:
+        self.session = CommandSession(self._authority_lost, entry.came_late)
+        self.connection = Connection(self.session, self._lost)
+        self.gone = asyncio.Event()
+        #: Something has happened that the keeper looks at.
+        self.news = asyncio.Event()
+        self.has_new_token = False
+        #: Which token it was authorized with, by the keeper's count.
+        self.authorized_with = 0
+
+    def _authority_lost(self) -> None:
+        self.news.set()
+
+    def _lost(self, code: int, reason: str) -> None:
+        self.gone.set()
+        self.news.set()
+        self.session.end(str(ConnectionLostError(code, reason)))
+
+
+class OrderEntry:
+    """Sends commands on one connection of the order socket, which is opened by the first of them."""
+
+    def __init__(self, url: str, connector: Connector, tokens: TokenKeeper, rng: random.Random) -> None:
+        self._url = url
+        self._connector = connector
+        self._tokens = tokens
+        self._random = rng
+        self._state = _State.IDLE
+        self._link: _Link | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        #: What those wait for who need a ready connection.
+        self._opened: asyncio.Future[None] | None = None
+        self._waiting = 0
+        #: Why there is no connection.
+        self._error: TapewireError | None = None
+        self._late: dict[str, CommandEnd] = {}
+        tokens.on_renewed = self._token_renewed
+
+    def __repr__(self) -> str:
+        return f"<OrderEntry {self._state.value}>"
+
+    def new_guid(self) -> str:
+        """Return a guid that no other command has."""
+        return f"{self._random.getrandbits(128):032x}"
+
+    async def open(self) -> None:
+        """Return when the connection is open and authorized; waits also while it is being restored.
+
+        Raises:
+            NotSentError: It cannot be had; ``__cause__`` says why.
+        """
+        await self._until_ready(waits_for_restoring=True)
+
+    async def submit(self, command: OrderCommand) -> CommandEnd:
+        """Send a command and return how it ended: taken, rejected, or untold after 10 s or a cut.
+
+        Cancelled, the command may have been sent: its end is then told to nobody.
+
+        Raises:
+            LimitError: As many commands as may be are in flight; nothing was sent.
+            NotSentError: There is no connection to send it on; nothing was sent.
+        """
+        in_flight = self._link.session.in_flight if self._link is not None else 0
+        if self._waiting + in_flight >= COMMANDS_IN_FLIGHT_MAX:
+            raise LimitError("commands in flight", self._waiting + in_flight + 1, COMMANDS_IN_FLIGHT_MAX)
+        link = await self._until_ready(waits_for_restoring=False)
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[CommandEnd] = loop.create_future()
+        received = link.connection.received
+        timer = loop.call_later(COMMAND_TIMEOUT_S, self._timed_out, link, command.guid, received)
+        try:
+            message = link.session.send(command, partial(_settle, ended, timer))
+        except TapewireError:
+            timer.cancel()
+            raise
+        if not link.connection.send(message):
+            timer.cancel()
+            link.session.withdraw(command.guid)
+            raise NotSentError("the order connection is ending")
+        return await ended
+
+    def late_end(self, guid: str) -> CommandEnd | None:
+        """Return how a command ended that was answered after it had been given up, None if it was not."""
+        return self._late.get(guid)
+
+    def came_late(self, guid: str, end: CommandEnd) -> None:
+        """Keep an end that nobody waits for any more, for whoever asks."""
+        self._late[guid] = end
+        if len(self._late) > LATE_ENDS_MAX:
+            del self._late[next(iter(self._late))]
+
+    async def close(self) -> None:
+        """End the connection; the outcome of what is in flight is unknown. Returns when no task is left."""
+        self._state = _State.CLOSED
+        self._tokens.on_renewed = None
+        keeper, link = self._keeper, self._link
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.wait([keeper])
+        self._tell_waiting(ClosedError("the broker was closed"))
+        if link is None or link.gone.is_set():
+            return
+        link.session.end("the broker was closed")
+        link.connection.close()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await link.gone.wait()
+        except TimeoutError:
+            link.connection.abort()
+            await link.gone.wait()
+        except BaseException:
+            link.connection.abort()
+            raise
+
+    # --- waiting for a connection -----------------------------------------------------------------------
+
+    @property
+    def _is_ready(self) -> bool:
+        return self._state is _State.READY
+
+    async def _until_ready(self, *, waits_for_restoring: bool) -> _Link:
+        if self._state is _State.RESTORING and not waits_for_restoring:
+            raise NotSentError(f"the order connection is being restored: {self._error}")
+        if self._state is _State.CLOSED:
+            raise NotSentError("the broker was closed")
+        if self._state is _State.IDLE:
+            self._state = _State.OPENING
+            self._keeper = asyncio.create_task(self._keep(), name="order connection")
+        while not self._is_ready:
+            if self._opened is None:
+                self._opened = asyncio.get_running_loop().create_future()
+            self._waiting += 1
+            assert self._keeper is not None
+            try:
+                # Whoever gives up waiting does not end the opening for the others.
+                await asyncio.wait([self._opened, self._keeper], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._waiting -= 1
+            if self._is_ready or (self._state is _State.RESTORING and waits_for_restoring):
+                continue
+            if self._keeper.done() and not self._keeper.cancelled():
+                self._keeper.result()
+            error = self._error or ClosedError("the broker was closed")
+            raise NotSentError(str(error)) from error
+        assert self._link is not None
+        return self._link
+
+    def _tell_waiting(self, error: TapewireError | None) -> None:
+        """Wake who waits for a connection: there is one, or there will be none."""
+        self._error = error
+        if self._opened is not None:
+            self._opened.set_result(None)
+            self._opened = None
+
+    # --- keeping the connection -------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        """Open the connection, and again whenever one ends that was ready, until that is given up."""
+        loop = asyncio.get_running_loop()
+        tries, pause_s = 0, RESTORE_FIRST_S
+        while True:
+            try:
+                link = await self._open()
+            except TapewireError as error:
+                tries += 1
+                if self._state is not _State.RESTORING or tries >= RESTORE_TRIES_MAX or _is_final(error):
+                    self._state = _State.IDLE
+                    self._tell_waiting(error)
+                    return
+                log.warning("the order connection is not restored yet: %s", error)
+                self._error = error
+            else:
+                began = loop.time()
+                await self._serve(link)
+                assert link.connection.end is not None
+                self._state = _State.RESTORING
+                self._tell_waiting(ConnectionLostError(*link.connection.end))
+                if loop.time() - began >= HELD_S:
+                    tries, pause_s = 0, RESTORE_FIRST_S
+                else:
+                    tries += 1
+                    if tries >= RESTORE_TRIES_MAX:
+                        self._state = _State.IDLE
+                        self._tell_waiting(self._error)
+                        return
+                log.warning("the order connection ended: %s", self._error)
+            await asyncio.sleep(self._random.uniform(0, pause_s))
+            pause_s = min(pause_s * 2, RESTORE_LAST_S)
+
+    async def _open(self) -> _Link:
+        """Return a new connection that is authorized, or leave none."""
+        link = _Link(self)
+        try:
+            await self._connector.connect(self._url, link.connection, timeout_s=CONNECT_TIMEOUT_S)
+        except ConnectError as error:
+            raise errors.ConnectError(self._url, error.reason) from error
+        self._link = link
+        try:
+            await self._authorize(link)
+        except BaseException:
+            link.connection.abort()
+            raise
+        return link
+
+    async def _serve(self, link: _Link) -> None:
+        """Keep a connection authorized until it ends."""
+        self._become_ready()
+        while True:
+            await link.news.wait()
+            link.news.clear()
+            if link.gone.is_set():
+                return
+            needs_authority = link.session.authority is not Authority.AUTHORIZED
+            if not needs_authority and not link.has_new_token:
+                continue
+            if needs_authority:
+                self._state = _State.OPENING
+            try:
+                await self._authorize(link)
+            except TapewireError as error:
+                log.warning("the order connection was not authorized: %s", error)
+                if link.session.authority is Authority.AUTHORIZED:
+                    # The old token is good until the broker says otherwise.
+                    continue
+                link.connection.abort()
+                await link.gone.wait()
+                return
+            self._become_ready()
+
+    def _become_ready(self) -> None:
+        self._state = _State.READY
+        self._tell_waiting(None)
+
+    async def _authorize(self, link: _Link) -> None:
+        """Show the newest token; one that the broker does not take is renewed once.
+
+        Raises:
+            RefusedError: The broker does not take a new token either.
+            AnswerTimeoutError: It did not answer.
+            ConnectionLostError: The connection ended first.
+        """
+        link.has_new_token = False
+        is_stale = (
+            link.session.authority is not Authority.AUTHORIZED and link.authorized_with == self._tokens.fetched
+        )
+        if is_stale:
+            await self._tokens.renew()
+        answer = await self._show_token(link)
+        if answer.http_code == ResultCode.UNAUTHORIZED:
+            if link.authorized_with == self._tokens.fetched:
+                await self._tokens.renew()
+            answer = await self._show_token(link)
+        if not answer.ok:
+            raise RefusedError(answer.http_code, answer.message)
+
+    async def _show_token(self, link: _Link) -> SystemMessage:
+        link.has_new_token = False
+        answered: asyncio.Future[SystemMessage | None] = asyncio.get_running_loop().create_future()
+        token = self._tokens.current()
+        link.authorized_with = self._tokens.fetched
+        message = link.session.authorize(self.new_guid(), token, partial(_set, answered))
+        link.connection.send(message)
+        try:
+            async with asyncio.timeout(AUTHORIZE_TIMEOUT_S):
+                answer = await answered
+        except TimeoutError:
+            link.session.give_up_authorizing()
+            raise AnswerTimeoutError(AUTHORIZE_TIMEOUT_S) from None
+        except asyncio.CancelledError:
+            link.session.give_up_authorizing()
+            raise
+        if answer is None:
+            assert link.connection.end is not None
+            raise ConnectionLostError(*link.connection.end)
+        return answer
+
+    def _token_renewed(self) -> None:
+        if self._link is not None and not self._link.gone.is_set():
+            self._link.has_new_token = True
+            self._link.news.set()
+
+    def _timed_out(self, link: _Link, guid: str, received: int) -> None:
+        link.session.give_up(guid, f"no answer within {COMMAND_TIMEOUT_S:g} s")
+        if link.connection.received == received:
+            # Nothing at all has come since: what is sent on such a connection is likely to be lost as well.
+            log.warning("the order connection is silent and is ended")
+            link.connection.abort()
+
+
+def _is_final(error: TapewireError) -> bool:
+    return not error.retriable
+
+
+def _settle(ended: asyncio.Future[CommandEnd], timer: asyncio.TimerHandle, end: CommandEnd) -> None:
+    timer.cancel()
+    # Whoever waited may have been cancelled.
+    if not ended.done():
+        ended.set_result(end)
+
+
+def _set(answered: asyncio.Future[SystemMessage | None], answer: SystemMessage | None) -> None:
+    if not answered.done():
+        answered.set_result(answer)
