@@ -20,11 +20,13 @@ except ImportError:  # the command is installed with the SDK, its libraries with
     print("tapewire: the command line needs an extra: pip install 'tapewire[terminal]'", file=sys.stderr)
     sys.exit(1)
 
+from tapewire.cli.endpoint_options import Contour, RefreshToken, Url, endpoints_of
 from tapewire.cli.journal import journal
+from tapewire.cli.order import order
+from tapewire.cli.portfolio import portfolio
 from tapewire.cli.streams import StreamName, StreamOptions
 from tapewire.cli.user import user
-from tapewire.client.endpoints import PRODUCTION, TEST, Endpoints
-from tapewire.connect import ADMIN_TOKEN_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, connect
+from tapewire.connect import ADMIN_TOKEN_VARIABLE, connect
 from tapewire.faults import Faults, FaultsError, read_faults_file
 from tapewire.protocol.tokens import Secret
 from tapewire.protocol.words import Format
@@ -53,6 +55,8 @@ app = typer.Typer(
 )
 app.add_typer(journal, name="journal")
 app.add_typer(user, name="user")
+app.add_typer(order, name="order")
+app.command()(portfolio)
 
 
 def _print_version(is_asked: bool) -> None:
@@ -71,26 +75,6 @@ def options(
     """The ALOR Broker WebSocket API, both ends of the wire. Not affiliated with ALOR."""
 
 
-Url = Annotated[
-    Optional[str],  # noqa: UP045  (read by typer at run time)
-    typer.Option(help=f"Base of the broker's addresses, http://host:port. Else ${URL_VARIABLE}, else local."),
-]
-RefreshToken = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(help=f"Refresh token. Better ${TOKEN_VARIABLE}: options are seen by other users."),
-]
-
-
-class ContourName(Enum):
-    PRODUCTION = "production"
-    TEST = "test"
-
-
-_CONTOURS = {ContourName.PRODUCTION: PRODUCTION, ContourName.TEST: TEST}
-Contour = Annotated[
-    Optional[ContourName],  # noqa: UP045
-    typer.Option(help="The broker itself, in place of --url.", case_sensitive=False),
-]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port for HTTP and WebSocket; 0: a free one.")]
 Data = Annotated[
@@ -334,7 +318,7 @@ def watch(
     if chosen is not None and not chosen.known:
         fail(f"{format!r} is no format: Simple, Slim or Heavy", MISUSE_STATUS)
     options = StreamOptions(format=chosen, depth=depth, frequency_ms=frequency)
-    endpoints = _endpoints(url, contour)
+    endpoints = endpoints_of(url, contour)
 
     async def main() -> None:
         async with connect(refresh_token=refresh_token, endpoints=endpoints) as broker:
@@ -351,7 +335,7 @@ def token(url: Url = None, contour: Contour = None, refresh_token: RefreshToken 
     """Print an access token, good for half an hour."""
     from tapewire.connect import fetch_token
 
-    endpoints = _endpoints(url, contour)
+    endpoints = endpoints_of(url, contour)
 
     async def main() -> None:
         print(await fetch_token(refresh_token=refresh_token, endpoints=endpoints))
@@ -373,7 +357,7 @@ def sessions(
     from tapewire.cli.sessions import show_sessions
     from tapewire.connect import admin
 
-    _endpoints(url, None)
+    endpoints_of(url, None)
 
     async def main() -> None:
         async with admin(url, admin_token=admin_token) as operator:
@@ -397,7 +381,7 @@ def symbols(
     from tapewire.cli.symbols import show_symbols
     from tapewire.connect import fetch_securities
 
-    endpoints = _endpoints(url, contour)
+    endpoints = endpoints_of(url, contour)
 
     async def main() -> None:
         await show_symbols(
@@ -425,17 +409,6 @@ def _bytes(size: str) -> int:
     if not digits.isascii() or not digits.isdecimal() or unit not in _UNITS or len(digits) > _SIZE_DIGITS_MAX:
         fail(f"{size[:40]!r} is no size: write 512M or 4G", MISUSE_STATUS)
     return int(digits) << _UNITS[unit]
-
-
-def _endpoints(url: str | None, contour: ContourName | None) -> Endpoints | None:
-    if url is not None and contour is not None:
-        fail("--url and --contour say two places: give one", MISUSE_STATUS)
-    if contour is not None:
-        return _CONTOURS[contour]
-    try:
-        return Endpoints.from_base(url) if url is not None else None
-    except ValueError as error:
-        fail(str(error), MISUSE_STATUS)
 
 
 def _run_system(
