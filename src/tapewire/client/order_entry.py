@@ -75,6 +75,7 @@ class _Link:
     """One connection with its session, and what has happened to it."""
 
     def __init__(self, entry: OrderEntry) -> None:
+        self._entry = entry
         self.session = CommandSession(self._authority_lost, entry.came_late)
         self.connection = Connection(self.session, self._lost)
         self.gone = asyncio.Event()
@@ -86,6 +87,7 @@ class _Link:
 
     def _authority_lost(self) -> None:
         self.news.set()
+        self._entry.must_authorize()
 
     def _lost(self, code: int, reason: str) -> None:
         self.gone.set()
@@ -164,6 +166,11 @@ class OrderEntry:
         self._late[guid] = end
         if len(self._late) > LATE_ENDS_MAX:
             del self._late[next(iter(self._late))]
+
+    def must_authorize(self) -> None:
+        """Let commands wait from now on until the connection is authorized again."""
+        if self._state is _State.READY:
+            self._state = _State.OPENING
 
     async def close(self) -> None:
         """End the connection; the outcome of what is in flight is unknown. Returns when no task is left."""
@@ -290,7 +297,7 @@ class OrderEntry:
             if not needs_authority and not link.has_new_token:
                 continue
             if needs_authority:
-                self._state = _State.OPENING
+                self.must_authorize()
             try:
                 await self._authorize(link)
             except TapewireError as error:

@@ -35,6 +35,12 @@ def answer(guid: str, code: int = 200, text: str = "Handled successfully") -> by
     return json.dumps({"requestGuid": guid, "httpCode": code, "message": text}, separators=(",", ":")).encode()
 
 
+def numbered(guid: str, number: str, code: int = 200, text: str = "done") -> bytes:
+    """The answer to a command."""
+    fields = {"requestGuid": guid, "httpCode": code, "message": text, "orderNumber": number}
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
 def data(guid: str, fields: object) -> bytes:
     return json.dumps({"data": fields, "guid": guid}, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -76,7 +82,7 @@ def silence(request: Request) -> list[bytes]:
 class Peer:
     """The broker's end of one connection."""
 
-    def __init__(self, broker: FakeBroker) -> None:
+    def __init__(self, broker: FakeBroker | FakeDesk) -> None:
         self._broker = broker
         self.transport: Transport
         self.frames: list[tuple[int, bytes]] = []
@@ -109,10 +115,59 @@ class Peer:
         self._broker.changed.set()
 
 
+class FakeDesk:
+    """The broker's end of the order socket: takes every command and gives its order a number."""
+
+    def __init__(self) -> None:
+        #: Commands, without ``authorize``.
+        self.commands: list[Request] = []
+        self.tokens: list[str] = []
+        self.pings: list[Request] = []
+        self.answers_close = True
+        self.peers: list[Peer] = []
+        self.changed = asyncio.Event()
+        self.reply_authorize: Reply = accept_all
+        self.reply_command: Reply = self.take
+        self.requests: list[Request] = []
+
+    def accept(self) -> Peer:
+        self.peers.append(Peer(self))
+        return self.peers[-1]
+
+    @property
+    def peer(self) -> Peer:
+        return self.peers[-1]
+
+    def reply(self, request: Request) -> list[bytes]:
+        if request["opcode"] == "authorize":
+            self.tokens.append(request["token"])
+            return self.reply_authorize(request)
+        self.commands.append(request)
+        return self.reply_command(request)
+
+    def take(self, request: Request) -> list[bytes]:
+        is_new = not request["opcode"].startswith("delete")
+        number = str(1_000 + len(self.commands)) if is_new else request["orderId"]
+        return [numbered(request["guid"], number)]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait for something that the desk hears."""
+        async with asyncio.timeout(600):
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def asked(self, count: int = 1) -> Request:
+        """Wait for the n-th command."""
+        await self.until(lambda: len(self.commands) >= count)
+        return self.commands[count - 1]
+
+
 class FakeBroker:
     """Writes down what it is asked and answers as told."""
 
     def __init__(self, network: Network) -> None:
+        self.desk = FakeDesk()
         self.requests: list[Request] = []
         #: The client sends one when its connection opens.
         self.pings: list[Request] = []
@@ -123,6 +178,8 @@ class FakeBroker:
         self.address = network.listen("broker.test:443", self._accept)
 
     def _accept(self, path: str, client: str) -> Peer:
+        if path == "/cws":
+            return self.desk.accept()
         assert path == "/ws"
         self.peers.append(Peer(self))
         return self.peers[-1]
@@ -195,6 +252,8 @@ class Stage:
             or session._answers
             or self.supervisor._wanted
             or self.supervisor._waiting
+            or self.entry._waiting
+            or (self.entry._link is not None and self.entry._link.session.in_flight)
         )
 
 

@@ -15,7 +15,9 @@ from tapewire.client.errors import (
     ConfigurationError,
     ConnectError,
     ConnectionLostError,
+    InvalidOrderError,
     LimitError,
+    NotSentError,
     RefusedError,
     TapewireError,
     TokenRefusedError,
@@ -31,6 +33,8 @@ SAMPLES = [
     RefusedError(404, "no such instrument"),
     AnswerTimeoutError(10.0),
     LimitError("depth", 51, "1..50"),
+    InvalidOrderError("lots: 0"),
+    NotSentError("no connection"),
     BufferOverflowError("trades:SBER", 100),
     ClosedError("closed"),
 ]

@@ -1,0 +1,381 @@
+"""The order connection on virtual time: opening, tokens, cuts, silence, the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tapewire.client import order_entry
+from tapewire.client.command_end import CommandEnd, Taken, Untold
+from tapewire.client.command_result import Rejected
+from tapewire.client.errors import ConnectError, LimitError, NotSentError, RefusedError, TokenRefusedError
+from tapewire.client.order_entry import COMMAND_TIMEOUT_S, RESTORE_TRIES_MAX
+from tapewire.client.order_terms import OrderTerms, create_command
+from tapewire.model import GroupedType, Side
+from tapewire.simulation import run_virtual
+from unit.client.stage import CLOSE, SECRET, Request, Stage, answer, numbered, settle, silence, staged, told
+
+TERMS = OrderTerms(
+    type=GroupedType.LIMIT, portfolio="D1", symbol="TEST", side=Side.BUY, lots=2, price=Decimal("10.50")
+)
+
+
+def run(scenario: Callable[[Stage], Awaitable[None]], **settings: Any) -> None:
+    async def main() -> None:
+        async with staged(**settings) as stage:
+            await scenario(stage)
+
+    run_virtual(main)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def submit(stage: Stage) -> CommandEnd:
+    return await stage.entry.submit(create_command(TERMS, stage.entry.new_guid()))
+
+
+def refuse(code: int, text: str = "no") -> Callable[[Request], list[bytes]]:
+    return lambda request: [answer(request["guid"], code, text)]
+
+
+# --- opening --------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_opened_before_the_first_command() -> None:
+    async def scenario(stage: Stage) -> None:
+        await asyncio.sleep(100)
+        assert stage.broker.desk.peers == []
+        assert await submit(stage) == Taken("1001")
+        assert await submit(stage) == Taken("1002")
+        assert (len(stage.broker.desk.peers), len(stage.broker.desk.tokens)) == (1, 1)
+
+    run(scenario)
+
+
+def test_commands_that_come_while_it_is_opened_share_one_connection() -> None:
+    async def scenario(stage: Stage) -> None:
+        ends = await asyncio.gather(*(submit(stage) for _ in range(20)))
+        assert {end.number for end in ends if isinstance(end, Taken)} == {str(1_000 + n) for n in range(1, 21)}
+        assert (len(stage.broker.desk.peers), len(stage.broker.desk.tokens)) == (1, 1)
+        assert len({command["guid"] for command in stage.broker.desk.commands}) == 20
+
+    run(scenario)
+
+
+def test_commands_that_wait_for_the_opening_count_as_in_flight() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.desk.reply_authorize = silence
+        waiting = [asyncio.create_task(submit(stage)) for _ in range(100)]
+        await settle()
+        with pytest.raises(LimitError, match="commands in flight: 101 asked for, the limit is 100"):
+            await submit(stage)
+        with pytest.raises(NotSentError, match="no answer within 10 s"):
+            await waiting[0]
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(end, NotSentError) for end in ends)
+        assert stage.broker.desk.commands == []
+
+    run(scenario)
+
+
+def test_a_connection_that_cannot_be_had_is_told_and_tried_again_by_the_next_command() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.address.refuse(503)
+        with pytest.raises(NotSentError, match=r"cannot connect to wss://broker\.test/cws") as caught:
+            await submit(stage)
+        assert isinstance(caught.value.__cause__, ConnectError)
+        with pytest.raises(NotSentError):
+            await stage.entry.open()
+        stage.broker.address.restore()
+        assert await submit(stage) == Taken("1001")
+
+    run(scenario)
+
+
+def test_a_caller_who_gives_up_waiting_does_not_end_the_opening() -> None:
+    async def scenario(stage: Stage) -> None:
+        first, second = asyncio.create_task(submit(stage)), asyncio.create_task(submit(stage))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await second == Taken("1001")
+        assert len(stage.broker.desk.commands) == 1
+
+    run(scenario)
+
+
+# --- tokens ---------------------------------------------------------------------------------------------
+
+
+def test_each_new_token_is_shown_on_the_connection() -> None:
+    async def scenario(stage: Stage) -> None:
+        await submit(stage)
+        await asyncio.sleep(3_000)
+        assert len(stage.broker.desk.tokens) == stage.service.issued == 4
+        assert len(set(stage.broker.desk.tokens)) == 4
+        assert len(stage.broker.desk.peers) == 1
+
+    run(scenario)
+
+
+def test_a_token_that_is_not_taken_is_renewed_once() -> None:
+    async def scenario(stage: Stage) -> None:
+        replies = [refuse(401), lambda request: [answer(request["guid"])]]
+        stage.broker.desk.reply_authorize = lambda request: replies.pop(0)(request)
+        assert await submit(stage) == Taken("1001")
+        assert stage.service.issued == 2
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_right_that_cannot_be_had_is_told_with_nothing_sent(code: int) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.desk.reply_authorize = refuse(code, "not you")
+        with pytest.raises(NotSentError, match=f"refused: {code} not you") as caught:
+            await submit(stage)
+        assert isinstance(caught.value.__cause__, RefusedError)
+        assert stage.broker.desk.commands == []
+        await settle()
+        assert stage.broker.desk.peer.end is not None
+
+    run(scenario)
+
+
+def test_a_refresh_token_that_is_not_good_is_told_without_a_secret() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.desk.reply_authorize = refuse(401)
+        stage.oauth.answer_next(403)
+        with pytest.raises(NotSentError, match="the refresh token was refused") as caught:
+            await submit(stage)
+        assert isinstance(caught.value.__cause__, TokenRefusedError)
+        assert SECRET not in told(caught.value)
+
+    run(scenario)
+
+
+def test_after_401_to_a_command_it_is_rejected_and_the_next_one_is_sent_with_a_new_token() -> None:
+    async def scenario(stage: Stage) -> None:
+        await submit(stage)
+        stage.broker.desk.reply_command = refuse(401, "Invalid JWT token!")
+        end = await submit(stage)
+        assert isinstance(end, Rejected)
+        assert end.code == 401
+        stage.broker.desk.reply_command = stage.broker.desk.take
+        assert isinstance(await submit(stage), Taken)
+        assert len(stage.broker.desk.commands) == 3
+        assert len(set(stage.broker.desk.tokens)) == 2
+        assert len(stage.broker.desk.peers) == 1
+
+    run(scenario)
+
+
+def test_a_renewal_that_is_not_answered_leaves_the_old_right() -> None:
+    async def scenario(stage: Stage) -> None:
+        await submit(stage)
+        stage.broker.desk.reply_authorize = silence
+        await asyncio.sleep(1_100)
+        assert len(stage.broker.desk.tokens) == 2
+        assert isinstance(await submit(stage), Taken)
+        assert len(stage.broker.desk.peers) == 1
+
+    run(scenario)
+
+
+# --- cuts and silence -----------------------------------------------------------------------------------
+
+
+def test_a_cut_makes_what_is_in_flight_unknown_and_nothing_is_repeated() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.desk.reply_command = silence
+        waiting = [asyncio.create_task(submit(stage)) for _ in range(3)]
+        await stage.broker.desk.asked(3)
+        stage.broker.desk.peer.transport.abort()
+        for end in await asyncio.gather(*waiting):
+            assert isinstance(end, Untold)
+            assert "the connection was lost (1006" in end.why
+        stage.broker.desk.reply_command = stage.broker.desk.take
+        await stage.entry.open()
+        await asyncio.sleep(100)
+        assert len(stage.broker.desk.commands) == 3
+
+    run(scenario)
+
+
+def test_while_it_is_restored_a_command_is_refused_at_once_and_open_waits() -> None:
+    async def scenario(stage: Stage) -> None:
+        await submit(stage)
+        stage.broker.address.refuse(503)
+        stage.broker.desk.peer.transport.abort()
+        await settle()
+        began = now()
+        with pytest.raises(NotSentError, match="is being restored: the connection was lost"):
+            await submit(stage)
+        assert now() == began
+        opening = asyncio.create_task(stage.entry.open())
+        await asyncio.sleep(8)
+        assert not opening.done()
+        stage.broker.address.restore()
+        await opening
+        assert await submit(stage) == Taken("1002")
+        assert len(stage.broker.desk.tokens) == 2
+
+    run(scenario)
+
+
+def test_restoring_is_given_up_after_so_many_tries_and_begun_again_by_a_command() -> None:
+    async def scenario(stage: Stage) -> None:
+        await submit(stage)
+        tries = 0
+
+        def swallow(path: str, client: str) -> None:
+            nonlocal tries
+            tries += 1
+
+        # One that ends before it has held counts as a try.
+        await asyncio.sleep(order_entry.HELD_S)
+        accept, stage.broker.address.acceptor = stage.broker.address.acceptor, swallow
+        stage.broker.desk.peer.transport.abort()
+        await asyncio.sleep(1_500)
+        assert tries == RESTORE_TRIES_MAX
+        with pytest.raises(NotSentError, match="cannot connect"):
+            await submit(stage)
+        assert tries == RESTORE_TRIES_MAX + 1
+        stage.broker.address.acceptor = accept
+        assert isinstance(await submit(stage), Taken)
+
+    run(scenario)
+
+
+def test_connections_that_do_not_hold_are_not_opened_without_end() -> None:
+    async def scenario(stage: Stage) -> None:
+        desk = stage.broker.desk
+
+        def cut(request: Request) -> list[bytes]:
+            asyncio.get_running_loop().call_later(1, desk.peer.transport.abort)
+            return [answer(request["guid"])]
+
+        desk.reply_authorize = cut
+        await submit(stage)
+        await asyncio.sleep(1_500)
+        assert len(desk.peers) == RESTORE_TRIES_MAX
+        assert isinstance(await submit(stage), Taken)
+
+    run(scenario)
+
+
+def test_no_answer_in_time_is_unknown_and_a_late_one_is_kept() -> None:
+    async def scenario(stage: Stage) -> None:
+        desk = stage.broker.desk
+        desk.reply_command = silence
+        guid = stage.entry.new_guid()
+        waiting = asyncio.create_task(stage.entry.submit(create_command(TERMS, guid)))
+        await desk.asked()
+        # Another answer comes meanwhile: the connection is alive.
+        desk.reply_command = desk.take
+        await submit(stage)
+        assert await waiting == Untold(f"no answer within {COMMAND_TIMEOUT_S:g} s")
+        assert stage.entry.late_end(guid) is None
+        desk.peer.transport.send([numbered(guid, "77")])
+        await settle()
+        assert stage.entry.late_end(guid) == Taken("77")
+        assert len(desk.peers) == 1
+
+    run(scenario)
+
+
+def test_a_connection_on_which_nothing_comes_any_more_is_replaced() -> None:
+    async def scenario(stage: Stage) -> None:
+        desk = stage.broker.desk
+        await submit(stage)
+        desk.reply_command = silence
+        first = asyncio.create_task(submit(stage))
+        await asyncio.sleep(3)
+        second = asyncio.create_task(submit(stage))
+        assert isinstance(await first, Untold)
+        began = now()
+        assert isinstance(await second, Untold)
+        assert now() - began < 1
+        desk.reply_command = desk.take
+        await stage.entry.open()
+        assert isinstance(await submit(stage), Taken)
+        assert len(desk.peers) == 2
+
+    run(scenario)
+
+
+def test_a_caller_who_is_cancelled_leaves_its_place_when_the_answer_comes() -> None:
+    async def scenario(stage: Stage) -> None:
+        desk = stage.broker.desk
+        desk.reply_command = silence
+        waiting = asyncio.create_task(submit(stage))
+        request = await desk.asked()
+        waiting.cancel()
+        await settle()
+        assert stage.entry._link is not None
+        assert stage.entry._link.session.in_flight == 1
+        desk.peer.transport.send([numbered(request["guid"], "7")])
+        await settle()
+        assert stage.entry._link.session.in_flight == 0
+        # Nor does its timer end a connection on which nothing else comes.
+        await asyncio.sleep(60)
+        assert len(desk.peers) == 1
+
+    run(scenario)
+
+
+def test_late_ends_are_kept_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_entry, "LATE_ENDS_MAX", 2)
+
+    async def scenario(stage: Stage) -> None:
+        for guid in ("a", "b", "c"):
+            stage.entry.came_late(guid, Taken(guid))
+        assert [stage.entry.late_end(guid) for guid in ("a", "b", "c")] == [None, Taken("b"), Taken("c")]
+
+    run(scenario)
+
+
+# --- the end --------------------------------------------------------------------------------------------
+
+
+def test_closing_says_goodbye_and_makes_what_is_in_flight_unknown() -> None:
+    async def scenario(stage: Stage) -> None:
+        desk = stage.broker.desk
+        desk.reply_command = silence
+        waiting = asyncio.create_task(submit(stage))
+        await desk.asked()
+        await stage.entry.close()
+        assert await waiting == Untold("the broker was closed")
+        assert desk.peer.frames[-1][0] == CLOSE
+        with pytest.raises(NotSentError, match="the broker was closed"):
+            await submit(stage)
+
+    run(scenario)
+
+
+def test_closing_while_it_is_opened_tells_those_who_wait() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.desk.reply_authorize = silence
+        waiting = asyncio.create_task(submit(stage))
+        await settle()
+        await stage.entry.close()
+        with pytest.raises(NotSentError, match="the broker was closed"):
+            await waiting
+
+    run(scenario)
+
+
+def test_a_broker_that_never_says_goodbye_is_left_after_a_second() -> None:
+    async def scenario(stage: Stage) -> None:
+        await submit(stage)
+        stage.broker.desk.answers_close = False
+        began = now()
+        await stage.entry.close()
+        assert now() - began == pytest.approx(order_entry.CLOSE_TIMEOUT_S, abs=0.1)
+
+    run(scenario)
