@@ -227,6 +227,27 @@ class TokenService:
         await send({"type": "http.response.body", "body": token_answer(self.issued, life_s=self.life_s)})
 
 
+class FakeHttp:
+    """An ASGI application that answers by method and path as told, and writes down what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, tuple[int, object]] = {}
+        #: Method, path, query and body of each request.
+        self.asked: list[tuple[str, str, str, object]] = []
+
+    async def __call__(self, scope: Any, receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
+        body = (await receive())["body"]
+        key = f"{scope['method']} {scope['path']}"
+        self.asked.append(
+            (scope["method"], scope["path"], scope["query_string"].decode(), json.loads(body or b"null"))
+        )
+        status, said = self.answers.get(key, (404, {"code": "NotFound", "message": key}))
+        await send({"type": "http.response.start", "status": status})
+        await send(
+            {"type": "http.response.body", "body": said if isinstance(said, bytes) else json.dumps(said).encode()}
+        )
+
+
 class Stage:
     """Network, HTTP, broker and token service of one test."""
 
