@@ -82,6 +82,8 @@ class _Link:
         #: Something has happened that the keeper looks at.
         self.news = asyncio.Event()
         self.has_new_token = False
+        #: Whether commands could be sent on it.
+        self.was_ready = False
         #: Which token it was authorized with, by the keeper's count.
         self.authorized_with = 0
 
@@ -92,7 +94,9 @@ class _Link:
     def _lost(self, code: int, reason: str) -> None:
         self.gone.set()
         self.news.set()
-        self.session.end(str(ConnectionLostError(code, reason)))
+        error = ConnectionLostError(code, reason)
+        self._entry.lost(self, error)
+        self.session.end(str(error))
 
 
 class OrderEntry:
@@ -171,6 +175,12 @@ class OrderEntry:
         """Let commands wait from now on until the connection is authorized again."""
         if self._state is _State.READY:
             self._state = _State.OPENING
+
+    def lost(self, link: _Link, error: ConnectionLostError) -> None:
+        """Let no command wait from now on for a connection that was there and has ended."""
+        if link is self._link and link.was_ready and self._state is not _State.CLOSED:
+            self._state = _State.RESTORING
+            self._tell_waiting(error)
 
     async def close(self) -> None:
         """End the connection; the outcome of what is in flight is unknown. Returns when no task is left."""
@@ -255,9 +265,6 @@ class OrderEntry:
             else:
                 began = loop.time()
                 await self._serve(link)
-                assert link.connection.end is not None
-                self._state = _State.RESTORING
-                self._tell_waiting(ConnectionLostError(*link.connection.end))
                 if loop.time() - began >= HELD_S:
                     tries, pause_s = 0, RESTORE_FIRST_S
                 else:
@@ -287,7 +294,11 @@ class OrderEntry:
 
     async def _serve(self, link: _Link) -> None:
         """Keep a connection authorized until it ends."""
-        self._become_ready()
+        link.was_ready = True
+        if link.connection.end is not None:
+            self.lost(link, ConnectionLostError(*link.connection.end))
+        else:
+            self._become_ready()
         while True:
             await link.news.wait()
             link.news.clear()
@@ -308,7 +319,8 @@ class OrderEntry:
                 link.connection.abort()
                 await link.gone.wait()
                 return
-            self._become_ready()
+            if not link.gone.is_set():
+                self._become_ready()
 
     def _become_ready(self) -> None:
         self._state = _State.READY
