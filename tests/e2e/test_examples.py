@@ -20,6 +20,8 @@ DEADLINE_S = 20.0
 
 #: What each program prints, as one line; for those that take symbols, more than one of them is tried.
 _AMOUNT = r"\d+ @ [\d.]+"
+_HOLDS = r"D70001 holds [\d.]+ (RUB|lots of \w+)"
+_STEP = r"placed: limit order \d+ of D70001 buy 1 (SBER|GAZP) at [\d.]+"
 PROGRAMS = {
     "best_prices.py": [
         ([], rf"SBER: {_AMOUNT}  \|  {_AMOUNT}"),
@@ -28,6 +30,10 @@ PROGRAMS = {
     "tape_volume.py": [
         ([], r"SBER \+\d+ -\d+   GAZP \+\d+ -\d+   LKOH \+\d+ -\d+"),
         (["LKOH"], r"LKOH \+\d+ -\d+"),
+    ],
+    "trade.py": [
+        ([], rf"{_HOLDS}|{_STEP}"),
+        (["GAZP"], rf"{_HOLDS}|{_STEP}"),
     ],
     "README.md": [([], r"SBER (buy|sell) \d+ lots at [\d.]+")],
 }
@@ -115,6 +121,29 @@ def test_it_prints_what_it_promises_and_ends_quietly_on_ctrl_c(tmp_path: Path, n
 
     async def scenario(machine: Machine) -> None:
         await asyncio.gather(*(shows(machine, *expected) for expected in PROGRAMS[name]))
+
+    beside_a_system(tmp_path, scenario)
+
+
+def test_the_trading_example_goes_through_the_life_of_an_order(tmp_path: Path) -> None:
+    number, price = r"(\d+)", r"[\d.]+"
+    steps = [
+        rf"placed: limit order {number} of D70001 buy 1 SBER at {price}",
+        rf"replaced: limit order {number} in place of \d+ of D70001 buy 1 SBER at {price}",
+        rf"cancelled: limit order {number} in place of \d+ of D70001 buy 1 SBER at {price}",
+        rf"placed: market order {number} of D70001 buy 1 SBER at the market",
+        rf"filled: buy 1 SBER at {price}",
+    ]
+
+    async def scenario(machine: Machine) -> None:
+        async with machine.program("trade.py") as program:
+            lines = []
+            while len(lines) < len(steps):
+                line = await next_line(program)
+                if not re.fullmatch(_HOLDS, line):
+                    lines.append(line)
+            for line, step in zip(lines, steps, strict=True):
+                assert re.fullmatch(step, line), line
 
     beside_a_system(tmp_path, scenario)
 

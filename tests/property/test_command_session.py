@@ -1,4 +1,4 @@
-"""Whatever comes in whatever order: a command ends exactly once, as its first answer says, and none is repeated."""
+"""Whatever comes, in whatever order: a command ends once, as its first answer says, and none is repeated."""
 
 from __future__ import annotations
 

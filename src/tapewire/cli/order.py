@@ -33,7 +33,7 @@ from tapewire.model import Condition, Order, OrderStatus, Side, StopOrder, TimeI
 from tapewire.protocol.formats import codec
 from tapewire.protocol.words import Format
 
-__all__ = ["REJECTED_STATUS", "UNKNOWN_STATUS", "order"]
+__all__ = ["REJECTED_STATUS", "UNKNOWN_STATUS", "order", "report"]
 
 REJECTED_STATUS = 3
 UNKNOWN_STATUS = 4
@@ -274,6 +274,11 @@ def _carry_out(
             await Output().write(_line(ends[-1]).encode() + b"\n")
 
     run_program(until_stopped(main()), misuse=(InvalidOrderError,))
+    report(ends)
+
+
+def report(ends: Sequence[Resolution]) -> None:
+    """End the program with what is said of a command that was not accepted; no end: the program was stopped."""
     match ends:
         case [*_, Rejected() as rejected]:
             fail(str(rejected), REJECTED_STATUS)
