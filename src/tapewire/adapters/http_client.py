@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tapewire.ports.network import ConnectError, HttpAnswer
@@ -16,6 +16,8 @@ __all__ = ["ANSWER_BYTES_MAX", "AiohttpClient"]
 
 #: Largest body of an answer, after decompression. A year of minute bars is about 20 MB.
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
+#: What may be asked again without harm.
+_HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class AiohttpClient:
@@ -96,7 +98,10 @@ class AiohttpClient:
         if self._session is None:
             connector = aiohttp.TCPConnector(ssl=self._tls) if self._tls else aiohttp.TCPConnector()
             self._session = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), proxy=self._proxy
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                proxy=self._proxy,
+                trace_configs=[_sends_once()],
             )
         return self._session
 
@@ -111,6 +116,34 @@ class AiohttpClient:
                     f" answer larger than {self._answer_bytes_max} bytes"
                 )
         return bytes(parts)
+
+
+def _sends_once() -> aiohttp.TraceConfig:
+    """Keep a request that changes something from being sent twice.
+
+    aiohttp repeats PUT and DELETE when the server hangs up before its answer: orders may have been cancelled by
+    then, and the second answer would say that there are none.
+    """
+    import aiohttp
+
+    trace = aiohttp.TraceConfig()
+
+    async def starts(session: object, context: Any, asked: aiohttp.TraceRequestStartParams) -> None:
+        context.is_harmless = asked.method in _HARMLESS
+        context.was_sent = False
+
+    async def sends(session: object, context: Any, sent: object) -> None:
+        context.was_sent = True
+
+    async def connects(session: object, context: Any, found: object) -> None:
+        if context.was_sent and not context.is_harmless:
+            raise aiohttp.ServerDisconnectedError("the server hung up before its answer")
+
+    trace.on_request_start.append(starts)
+    trace.on_request_headers_sent.append(sends)
+    trace.on_connection_create_start.append(connects)
+    trace.on_connection_reuseconn.append(connects)
+    return trace
 
 
 def _bare(url: str) -> str:

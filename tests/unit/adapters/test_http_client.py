@@ -107,6 +107,16 @@ def test_any_status_is_an_answer(status: str) -> None:
     run(answer(b"", status, "Location: /elsewhere"), scenario)
 
 
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "POST"])
+def test_what_changes_something_is_sent_once_though_the_server_hangs_up(method: str) -> None:
+    async def scenario(client: AiohttpClient, server: Server) -> None:
+        with pytest.raises(ConnectError):
+            await client.request(method, server.url(), body=b"x", timeout_s=5)
+        assert [asked.split()[0] for asked in server.asked] == [method.encode()]
+
+    run(b"", scenario)
+
+
 def test_cookies_are_not_kept() -> None:
     async def scenario(client: AiohttpClient, server: Server) -> None:
         # By name: cookies of plain addresses are not kept by anybody.
