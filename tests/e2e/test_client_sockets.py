@@ -31,6 +31,7 @@ from tapewire.app import Settings, System
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.errors import ConnectError as ClientConnectError
+from tapewire.client.order_entry import OrderEntry
 from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
 from tapewire.connect import fetch_token, find_broker
@@ -169,7 +170,9 @@ async def client_of(port: int, *, scheme: str = "ws") -> AsyncIterator[Broker]:
     where = Endpoints(url, url, f"http://127.0.0.1:{port}", "https://oauth.test")
     rng = random.Random(1)
     tokens = TokenKeeper(http, where.oauth, f"refresh-{SECRET}", rng)
-    broker = Broker(where, Supervisor(where.ws, PicowsConnector(), tokens, rng), tokens, http)
+    connector = PicowsConnector()
+    entry = OrderEntry(where.cws, connector, tokens, rng)
+    broker = Broker(where, Supervisor(where.ws, connector, tokens, rng), entry, tokens, http)
     try:
         await broker.start()
         yield broker
