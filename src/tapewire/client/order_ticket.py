@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from tapewire.client.order_terms import OrderTerms
-from tapewire.model import Exchange, GroupedType
+from tapewire.client.order_terms import OrderTerms, type_of
+from tapewire.model import Exchange, GroupedType, Order, StopOrder
 
-__all__ = ["OrderTicket"]
+__all__ = ["OrderTicket", "ticket_of"]
 
 
 class OrderTicket(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,3 +31,12 @@ class OrderTicket(msgspec.Struct, frozen=True, kw_only=True):
         what = f" {self.terms}" if self.terms is not None else ""
         instead = f" in place of {self.replaced_number}" if self.replaced_number else ""
         return f"{self.type.lower()} order {self.number}{instead} of {self.portfolio}{what}"
+
+
+def ticket_of(row: Order | StopOrder) -> OrderTicket:
+    """Return what identifies an order that the broker reports.
+
+    Raises:
+        InvalidOrderError: The broker has a kind of order that this client does not know.
+    """
+    return OrderTicket(number=str(row.id), type=type_of(row), portfolio=row.portfolio, exchange=row.exchange)

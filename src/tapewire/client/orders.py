@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -11,14 +10,11 @@ from typing import Any
 
 import msgspec
 
-from tapewire.client.command_end import CommandEnd, Taken, Untold
+from tapewire.client.command_end import Taken, Untold
 from tapewire.client.command_result import (
-    Accepted,
     AllCanceled,
     CommandResult,
-    NotDone,
     Rejected,
-    Resolution,
     Unknown,
 )
 from tapewire.client.errors import InvalidOrderError
@@ -26,17 +22,17 @@ from tapewire.client.http_commands import HttpCommands
 from tapewire.client.order_entry import OrderEntry
 from tapewire.client.order_groups import OrderGroups
 from tapewire.client.order_inquiry import Judge, judge_cancelled, judge_created, judge_updated
+from tapewire.client.order_lists import OrderLists, OrderName
+from tapewire.client.order_resolver import OrderResolver, TicketOf, result_of
 from tapewire.client.order_terms import (
     MARK_PREFIX,
     OrderTerms,
     create_command,
     delete_command,
     mark_of,
-    terms_of,
-    type_of,
     update_command,
 )
-from tapewire.client.order_ticket import OrderTicket
+from tapewire.client.order_ticket import OrderTicket, ticket_of
 from tapewire.client.portfolio import Portfolio
 from tapewire.client.portfolio_choice import PortfolioChoice
 from tapewire.model import (
@@ -45,7 +41,6 @@ from tapewire.model import (
     GroupedType,
     Order,
     OrderScope,
-    OrderStatus,
     Side,
     StopOrder,
     TimeInForce,
@@ -53,12 +48,6 @@ from tapewire.model import (
 from tapewire.protocol.commands import OrderCommand
 
 __all__ = ["OrderName", "Orders"]
-
-#: How an order is named: what a command returned, a row of the broker's, or its number.
-OrderName = OrderTicket | Order | StopOrder | str
-
-#: When ``resolve`` looks at the broker's lists: so long after the look before.
-INQUIRY_PAUSES_S = (0.0, 0.5, 1.0, 2.0)
 
 
 class Orders:
@@ -95,7 +84,8 @@ class Orders:
         self._entry = entry
         self._http = http
         self._choice = choice
-        self._portfolio = portfolio
+        self._lists = OrderLists(choice, portfolio)
+        self._resolver = OrderResolver(self._lists, entry.late_end)
 
     async def open(self) -> None:
         """Open the order socket and authorize it, so that the first command need not; waits while it is restored.
@@ -288,7 +278,7 @@ class Orders:
             InvalidOrderError: There is no such order, nothing of it is left, or it has no such price.
             LimitError: And the others: as every command, see the class.
         """
-        number, old = await self._terms(order, lots, portfolio, exchange)
+        number, old = await self._lists.terms(order, lots, portfolio, exchange)
         has_price = old.type in (GroupedType.LIMIT, GroupedType.STOP_LIMIT)
         if price is not None and not has_price:
             raise InvalidOrderError(f"a {old.type.lower()} order has no price: nothing was sent")
@@ -318,7 +308,9 @@ class Orders:
             LimitError: And the others: as every command, see the class.
         """
         ticket = (
-            order if isinstance(order, OrderTicket) else _ticket_of(await self._row(order, portfolio, exchange))
+            order
+            if isinstance(order, OrderTicket)
+            else ticket_of(await self._lists.row(order, portfolio, exchange))
         )
         guid = self._entry.new_guid()
         command = delete_command(ticket.type, ticket.number, ticket.portfolio, ticket.exchange, guid)
@@ -347,7 +339,7 @@ class Orders:
             return done
         if isinstance(end, Rejected):
             return end
-        return Unknown(done.guid, end.why, _inquire=partial(self._inquire_all, done, end.why))
+        return self._resolver.unknown_all(done, end.why)
 
     async def list(
         self, portfolio: str | None = None, *, exchange: Exchange = Exchange.MOEX
@@ -358,11 +350,7 @@ class Orders:
             portfolio: None: all of the token, but united ones (``E…``), which repeat the others.
             exchange: On which.
         """
-        rows: list[Order | StopOrder] = []
-        for name in self._named(portfolio):
-            rows += await self._portfolio(name, exchange).orders()
-            rows += await self._portfolio(name, exchange).stop_orders()
-        return rows
+        return await self._lists.rows(portfolio, exchange)
 
     # --- inside -----------------------------------------------------------------------------------------
 
@@ -398,104 +386,15 @@ class Orders:
     async def _send(
         self,
         command: OrderCommand,
-        ticket: Callable[[str], OrderTicket],
+        ticket: TicketOf,
         judge: Judge,
         where: OrderTerms | OrderTicket,
     ) -> CommandResult:
         """Send a command; ``ticket`` makes the order of a number, ``judge`` reads the list of ``where``."""
         end = await self._entry.submit(command)
         if isinstance(end, Untold):
-            inquire = partial(self._inquire, command.guid, end.why, ticket, judge, where)
-            return Unknown(command.guid, end.why, _inquire=inquire)
-        return _result(end, command.guid, ticket)
-
-    async def _inquire(
-        self,
-        guid: str,
-        why: str,
-        ticket: Callable[[str], OrderTicket],
-        judge: Judge,
-        where: OrderTerms | OrderTicket,
-    ) -> Resolution:
-        portfolio = self._portfolio(where.portfolio, where.exchange)
-        for pause_s in INQUIRY_PAUSES_S:
-            await asyncio.sleep(pause_s)
-            late = self._entry.late_end(guid)
-            if late is not None and not isinstance(late, Untold):
-                return _result(late, guid, ticket)
-            is_conditional = where.type.is_conditional
-            finding = judge(await portfolio.stop_orders() if is_conditional else await portfolio.orders())
-            if finding.ticket is not None:
-                return Accepted(finding.ticket, guid)
-            if finding.not_done:
-                return NotDone(finding.not_done, guid)
-        inquire = partial(self._inquire, guid, why, ticket, judge, where)
-        return Unknown(guid, f"{why}; {finding.unclear}", finding.candidates, _inquire=inquire)
-
-    async def _inquire_all(self, done: AllCanceled, why: str) -> Resolution:
-        working: tuple[Order | StopOrder, ...] = ()
-        for pause_s in INQUIRY_PAUSES_S:
-            await asyncio.sleep(pause_s)
-            working = tuple(
-                row
-                for row in await self.list(done.portfolio, exchange=done.exchange)
-                if row.status == OrderStatus.WORKING and _is_in(row, done.scope)
-            )
-            if not working:
-                return done
-        inquire = partial(self._inquire_all, done, why)
-        return Unknown(done.guid, f"{why}; {len(working)} orders work", working, _inquire=inquire)
-
-    async def _terms(
-        self, order: OrderName, lots: int | None, portfolio: str | None, exchange: Exchange
-    ) -> tuple[str, OrderTerms]:
-        """Return the number of an order and what is known of it, read anew where that matters."""
-        if lots is not None and isinstance(order, OrderTicket) and order.terms is not None:
-            return order.number, order.terms
-        if lots is None or isinstance(order, OrderTicket | str):
-            if not isinstance(order, str):
-                portfolio, exchange = order.portfolio, order.exchange
-            ticket = order if isinstance(order, OrderTicket) else None
-            row = await self._row(_number(order), portfolio, exchange, None if ticket is None else ticket.type)
-            terms = terms_of(row)
-            if ticket is not None and ticket.terms is not None:
-                # What rows do not tell.
-                known = ticket.terms
-                terms = msgspec.structs.replace(terms, allow_margin=known.allow_margin, is_active=known.is_active)
-            return str(row.id), terms
-        return str(order.id), terms_of(order)
-
-    async def _row(
-        self,
-        order: Order | StopOrder | str,
-        portfolio: str | None,
-        exchange: Exchange,
-        order_type: GroupedType | None = None,
-    ) -> Order | StopOrder:
-        if not isinstance(order, str):
-            return order
-        found = [
-            row
-            for row in await self.list(portfolio, exchange=exchange)
-            if str(row.id) == order and order_type in (None, type_of(row))
-        ]
-        if len(found) == 1:
-            return found[0]
-        where = ", ".join(self._named(portfolio)) or "no portfolio"
-        how_many = "no order" if not found else "more than one order"
-        raise InvalidOrderError(f"there is {how_many} {order} in {where}: nothing was sent")
-
-    def _named(self, portfolio: str | None) -> tuple[str, ...]:
-        if portfolio is not None:
-            return (portfolio,)
-        return tuple(name for name in self._choice.all if not name.upper().startswith("E"))
-
-
-def _result(end: CommandEnd, guid: str, ticket: Callable[[str], OrderTicket]) -> Accepted | Rejected:
-    if isinstance(end, Taken):
-        return Accepted(ticket(end.number), guid)
-    assert isinstance(end, Rejected)
-    return end
+            return self._resolver.unknown(command.guid, end.why, ticket, judge, where)
+        return result_of(end, command.guid, ticket)
 
 
 def _ticket(number: str, terms: OrderTerms, replaced: str | None = None) -> OrderTicket:
@@ -507,20 +406,6 @@ def _ticket(number: str, terms: OrderTerms, replaced: str | None = None) -> Orde
         replaced_number=replaced,
         terms=terms,
     )
-
-
-def _ticket_of(row: Order | StopOrder) -> OrderTicket:
-    return OrderTicket(number=str(row.id), type=type_of(row), portfolio=row.portfolio, exchange=row.exchange)
-
-
-def _number(order: OrderName) -> str:
-    if isinstance(order, str):
-        return order
-    return order.number if isinstance(order, OrderTicket) else str(order.id)
-
-
-def _is_in(row: Order | StopOrder, scope: OrderScope) -> bool:
-    return scope is OrderScope.BOTH or isinstance(row, StopOrder) == (scope is OrderScope.CONDITIONAL)
 
 
 def _comment(comment: str | None, guid: str) -> str | None:

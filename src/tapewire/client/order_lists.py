@@ -1,0 +1,97 @@
+"""Orders as the broker lists them over HTTP, to find one by its number and to learn what is left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from tapewire.client.errors import InvalidOrderError
+from tapewire.client.order_terms import OrderTerms, terms_of, type_of
+from tapewire.client.order_ticket import OrderTicket
+from tapewire.client.portfolio import Portfolio
+from tapewire.client.portfolio_choice import PortfolioChoice
+from tapewire.model import Exchange, GroupedType, Order, StopOrder
+
+__all__ = ["OrderLists", "OrderName"]
+
+#: How an order is named: what a command returned, a row of the broker's, or its number.
+OrderName = OrderTicket | Order | StopOrder | str
+
+
+class OrderLists:
+    """The orders of the running session, read anew each time."""
+
+    def __init__(self, choice: PortfolioChoice, portfolio: Callable[[str, Exchange], Portfolio]) -> None:
+        self._choice = choice
+        self._portfolio = portfolio
+
+    async def rows(self, portfolio: str | None, exchange: Exchange) -> list[Order | StopOrder]:
+        """Return the orders of a portfolio, direct ones first; None: of all but united ones."""
+        rows: list[Order | StopOrder] = []
+        for name in self._named(portfolio):
+            rows += await self._portfolio(name, exchange).orders()
+            rows += await self._portfolio(name, exchange).stop_orders()
+        return rows
+
+    async def of_kind(
+        self, portfolio: str, exchange: Exchange, *, is_conditional: bool
+    ) -> list[Order] | list[StopOrder]:
+        """Return the orders of a portfolio of one of the two kinds."""
+        account = self._portfolio(portfolio, exchange)
+        return await account.stop_orders() if is_conditional else await account.orders()
+
+    async def terms(
+        self, order: OrderName, lots: int | None, portfolio: str | None, exchange: Exchange
+    ) -> tuple[str, OrderTerms]:
+        """Return the number of an order and what is known of it, read anew where that matters."""
+        if lots is not None and isinstance(order, OrderTicket) and order.terms is not None:
+            return order.number, order.terms
+        if lots is None or isinstance(order, OrderTicket | str):
+            if not isinstance(order, str):
+                portfolio, exchange = order.portfolio, order.exchange
+            ticket = order if isinstance(order, OrderTicket) else None
+            row = await self.row(_number(order), portfolio, exchange, None if ticket is None else ticket.type)
+            terms = terms_of(row)
+            if ticket is not None and ticket.terms is not None:
+                # What rows do not tell.
+                known = ticket.terms
+                terms = msgspec.structs.replace(terms, allow_margin=known.allow_margin, is_active=known.is_active)
+            return str(row.id), terms
+        return str(order.id), terms_of(order)
+
+    async def row(
+        self,
+        order: Order | StopOrder | str,
+        portfolio: str | None,
+        exchange: Exchange,
+        order_type: GroupedType | None = None,
+    ) -> Order | StopOrder:
+        """Return the row of an order: the one that is given, or the only one with this number.
+
+        Raises:
+            InvalidOrderError: There is none, or more than one.
+        """
+        if not isinstance(order, str):
+            return order
+        found = [
+            row
+            for row in await self.rows(portfolio, exchange)
+            if str(row.id) == order and order_type in (None, type_of(row))
+        ]
+        if len(found) == 1:
+            return found[0]
+        where = ", ".join(self._named(portfolio)) or "no portfolio"
+        how_many = "no order" if not found else "more than one order"
+        raise InvalidOrderError(f"there is {how_many} {order} in {where}: nothing was sent")
+
+    def _named(self, portfolio: str | None) -> tuple[str, ...]:
+        if portfolio is not None:
+            return (portfolio,)
+        return tuple(name for name in self._choice.all if not name.upper().startswith("E"))
+
+
+def _number(order: OrderName) -> str:
+    if isinstance(order, str):
+        return order
+    return order.number if isinstance(order, OrderTicket) else str(order.id)
