@@ -47,18 +47,19 @@ class OrderLists:
         """Return the number of an order and what is known of it, read anew where that matters."""
         if lots is not None and isinstance(order, OrderTicket) and order.terms is not None:
             return order.number, order.terms
-        if lots is None or isinstance(order, OrderTicket | str):
-            if not isinstance(order, str):
-                portfolio, exchange = order.portfolio, order.exchange
-            ticket = order if isinstance(order, OrderTicket) else None
-            row = await self.row(_number(order), portfolio, exchange, None if ticket is None else ticket.type)
-            terms = terms_of(row)
-            if ticket is not None and ticket.terms is not None:
-                # What rows do not tell.
-                known = ticket.terms
-                terms = msgspec.structs.replace(terms, allow_margin=known.allow_margin, is_active=known.is_active)
-            return str(row.id), terms
-        return str(order.id), terms_of(order)
+        if lots is not None and isinstance(order, Order | StopOrder):
+            return str(order.id), terms_of(order)
+        order_type = None
+        if not isinstance(order, str):
+            portfolio, exchange = order.portfolio, order.exchange
+            order_type = order.type if isinstance(order, OrderTicket) else type_of(order)
+        row = await self.row(_number(order), portfolio, exchange, order_type)
+        terms = terms_of(row)
+        if isinstance(order, OrderTicket) and order.terms is not None:
+            # What rows do not tell.
+            known = order.terms
+            terms = msgspec.structs.replace(terms, allow_margin=known.allow_margin, is_active=known.is_active)
+        return str(row.id), terms
 
     async def row(
         self,

@@ -63,8 +63,9 @@ class Orders:
 
     What was not sent is an error, and nothing has happened: ``InvalidOrderError`` and ``LimitError`` (values that
     no order can have; more than 100 commands in flight), ``NotSentError`` (no connection: a command never waits
-    for a lost one to come back), ``ConfigurationError`` (it is not clear which portfolio). A caller that is
-    cancelled while it waits for an answer learns nothing: the command may have been sent.
+    for a lost one to come back), ``ConfigurationError`` (it is not clear which portfolio), and what a reading that
+    comes before the command raises: ``RefusedError``, ``ConnectError``. A caller that is cancelled while it waits
+    for an answer learns nothing: the command may have been sent.
 
     ``portfolio`` may be left out where exactly one of the token's fits the instrument's market (``D…`` shares,
     ``G…`` currency, ``75…`` derivatives). A ``comment`` of at most 100 characters is kept with the order; without
@@ -307,11 +308,10 @@ class Orders:
             InvalidOrderError: There is no order with this number.
             LimitError: And the others: as every command, see the class.
         """
-        ticket = (
-            order
-            if isinstance(order, OrderTicket)
-            else ticket_of(await self._lists.row(order, portfolio, exchange))
-        )
+        if isinstance(order, OrderTicket):
+            ticket = order
+        else:
+            ticket = ticket_of(await self._lists.row(order, portfolio, exchange))
         guid = self._entry.new_guid()
         command = delete_command(ticket.type, ticket.number, ticket.portfolio, ticket.exchange, guid)
         return await self._send(command, lambda _: ticket, partial(judge_cancelled, ticket=ticket), ticket)
