@@ -8,9 +8,10 @@ import msgspec
 
 from tapewire.client.command_end import CommandEnd, Untold, end_of
 from tapewire.client.command_result import AllCanceled
-from tapewire.client.errors import ConnectError, NotSentError, TokenRefusedError
+from tapewire.client.errors import ConnectError, NotSentError, TokenRefusedError, TokenServiceError
 from tapewire.client.http_reader import HttpReader, path_of, refusal_text
 from tapewire.model import GroupPolicy, OrderGroup, OrderScope
+from tapewire.protocol.codes import STATUS_WORDS
 from tapewire.protocol.errors import UNREADABLE
 from tapewire.protocol.formats import write_json
 from tapewire.protocol.http_orders import GroupedBody
@@ -29,7 +30,7 @@ class _Made(msgspec.Struct, rename="camel"):
 class HttpCommands:
     """Sends commands over HTTP. An answer that does not come leaves the outcome untold: nothing is repeated.
 
-    Every method raises ``NotSentError`` when there is no token to send a command with.
+    Commands raise ``NotSentError`` when there is no token to send them with.
     """
 
     def __init__(self, reader: HttpReader) -> None:
@@ -67,7 +68,7 @@ class HttpCommands:
     ) -> CommandEnd:
         try:
             answer = await self._reader.once(method, path, guid, body)
-        except TokenRefusedError as error:
+        except (TokenRefusedError, TokenServiceError) as error:
             raise NotSentError(str(error)) from error
         except ConnectError as error:
             return Untold(error.reason)
@@ -77,7 +78,8 @@ class HttpCommands:
                 made = msgspec.json.decode(answer.body, type=_Made).group_id
             except UNREADABLE:
                 made = ""
-        return end_of(guid, answer.status, refusal_text(answer.body), made, needs_number=is_making)
+        text = refusal_text(answer.body) or STATUS_WORDS.get(answer.status, "")
+        return end_of(guid, answer.status, text, made, needs_number=is_making)
 
 
 def _group(orders: tuple[GroupedBody, ...], policy: GroupPolicy) -> bytes:

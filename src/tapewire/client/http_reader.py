@@ -80,17 +80,24 @@ class HttpReader:
     async def once(self, method: str, path: str, guid: str, body: bytes = b"") -> HttpAnswer:
         """Make a request that changes something, once, whatever is answered.
 
+        After 401 the token is renewed for the next request; this one is not made again.
+
         Raises:
             ConnectError: No answer came: the request may have reached the broker or not.
-            TokenRefusedError: The refresh token has ceased to be good; nothing was sent.
+            TokenRefusedError: The refresh token has ceased to be good; nothing has changed.
+            TokenServiceError: The token is not taken, and there is no new one; nothing has changed.
         """
+        fetched = self._tokens.fetched
         headers = self._headers() | {"X-REQID": guid} | ({"Content-Type": "application/json"} if body else {})
         try:
-            return await self._http.request(
+            answer = await self._http.request(
                 method, self._url + path, headers=headers, body=body, timeout_s=HTTP_TIMEOUT_S
             )
         except TransportError as error:
             raise ConnectError(self._url + path, error.reason) from None
+        if answer.status == ResultCode.UNAUTHORIZED and self._tokens.fetched == fetched:
+            await self._tokens.renew()
+        return answer
 
     async def _read(self, path: str, query: dict[str, str]) -> bytes:
         address = self._url + path

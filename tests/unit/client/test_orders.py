@@ -431,6 +431,20 @@ def test_that_there_was_nothing_to_cancel_is_a_rejection() -> None:
     run(scenario)
 
 
+def test_after_401_over_http_the_command_is_rejected_and_the_next_one_has_a_new_token() -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.http.answers[f"DELETE {ALL}"] = 401, b""
+        result = await desk.orders.cancel_all("D1")
+        assert isinstance(result, Rejected)
+        assert str(result) == "rejected (401): Unauthorized"
+        assert (desk.stage.service.issued, len(desk.http.asked)) == (2, 1)
+        desk.stage.oauth.answer_next(500)
+        with pytest.raises(NotSentError, match="the token service answered 500"):
+            await desk.orders.cancel_all("D1")
+
+    run(scenario)
+
+
 def test_a_request_without_an_answer_is_unknown_and_found_out_by_what_works() -> None:
     async def scenario(desk: Desk) -> None:
         desk.http.answers[f"DELETE {ALL}"] = 200, b"success"
