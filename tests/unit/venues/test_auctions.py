@@ -74,7 +74,7 @@ class Stage:
 
     def check(self):
         for position in range(SIX):
-            trading = self.venue._core._matching.trading[position]
+            trading = self.venue._hall.exchange._matching.trading[position]
             bid, ask = trading.book.best_bid, trading.book.best_ask
             assert trading.auction is not None or bid is None or ask is None or bid < ask
             assert not trading.at_market or trading.auction is not None
@@ -114,7 +114,7 @@ def test_a_day_with_auctions(seed):
     stage.run("2026-11-02T09:49:59")
     assert isinstance(stage.submit("D1", BUY, 5), Refused)
     stage.run("2026-11-02T09:55:00")
-    low = catalogue(1)[0].price(stage.venue._core.band_ticks(0)[0])
+    low = catalogue(1)[0].price(stage.venue._hall.exchange.band_ticks(0)[0])
     bought = stage.submit("D1", BUY, 5)
     sold = stage.submit("D2", SELL, 7, low)
     own = stage.submit("D1", SELL, 1, low)
@@ -125,7 +125,7 @@ def test_a_day_with_auctions(seed):
     stage.run("2026-11-02T09:59:59")
     # No trade in the call phase, on no share.
     assert stage.of_shares() == [119] * len(stage.shares)
-    expected = stage.venue._core.uncrossing(0)
+    expected = stage.venue._hall.exchange.uncrossing(0)
 
     opened = {}
     stage.run("2026-11-02T10:00:00")
@@ -199,6 +199,6 @@ def test_a_venue_that_starts_in_the_call_phase_takes_part_in_it():
 def test_a_day_that_opens_without_orders_has_no_price_and_opens_all_the_same():
     stage = Stage("2026-11-02T09:49:00", rate=1)
     for position in range(SIX):
-        stage.venue._market._crowds[position]._maker.band_ticks = (1, 0)
+        stage.venue._hall.market._crowds[position]._maker.band_ticks = (1, 0)
     stage.run("2026-11-02T10:00:01")
     assert [what for name, what in stage.told if name == "SBER"] == [119, 17]
