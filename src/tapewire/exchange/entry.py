@@ -18,6 +18,9 @@ __all__ = ["RESTING_ORDERS_MAX", "OrderEntry"]
 #: About 250 MB of memory; an order more is refused.
 RESTING_ORDERS_MAX = 1_000_000
 
+# On the hot path: reading a member from its class costs ten times a global in Python 3.11.
+_GOOD_TILL_CANCELLED = TimeInForce.GOOD_TILL_CANCELLED
+
 
 class OrderEntry:
     """The way in for every direct order: a user's, a participant's, a conditional order's."""
@@ -58,7 +61,7 @@ class OrderEntry:
         row = self._row(self._matching.next_order_id, place, at_ns)
         row.replaces, row.conditional_id = replaces, conditional_id
         events = self._matching.accept(
-            place, at_ns, own=self._own(place), replaces=replaces, conditional_id=conditional_id
+            place, at_ns, own=self._own, replaces=replaces, conditional_id=conditional_id
         )
         self._register.open(row)
         return events
@@ -83,7 +86,7 @@ class OrderEntry:
 
     def _row(self, order_id: int, place: Place, at_ns: int) -> OrderRow:
         expires_at_ns = place.expires_at_ns
-        if expires_at_ns is None and place.time_in_force is TimeInForce.GOOD_TILL_CANCELLED:
+        if expires_at_ns is None and place.time_in_force is _GOOD_TILL_CANCELLED:
             expires_at_ns = at_ns + GOOD_TILL_NS
         return OrderRow(
             id=order_id,

@@ -48,7 +48,10 @@ class Fills:
     def add(self, row: FillRow) -> None:
         """Note one more fill."""
         self._rows.append(row)
-        self._by_account.setdefault(row.account, deque()).append(row)
+        rows = self._by_account.get(row.account)
+        if rows is None:
+            rows = self._by_account[row.account] = deque()
+        rows.append(row)
         if len(self._rows) > FILLS_MAX:
             # The oldest of all is the oldest of its account.
             self._by_account[self._rows.popleft().account].popleft()

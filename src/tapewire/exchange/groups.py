@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -71,6 +71,8 @@ class Groups:
         self._active: dict[int, OrderGroup] = {}
         self._ended: deque[int] = deque()
         self._by_order: dict[tuple[bool, int], list[int]] = {}
+        #: What orders are bound by active groups, for reading: while it is empty, no ending matters here.
+        self.bound: Mapping[tuple[bool, int], list[int]] = self._by_order
         for group in groups:
             self._groups[group.id] = group
             if group.status is GroupStatus.ACTIVE:

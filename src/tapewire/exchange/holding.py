@@ -64,7 +64,8 @@ class Holding(msgspec.Struct, gc=False):
         self.day_realised += signed * lot_money - day_cost
         self.cost -= cost
         self.day_cost -= day_cost
-        self.interest -= _part(self.interest, closed, held)
+        if self.interest:
+            self.interest -= _part(self.interest, closed, held)
         self.lots -= signed
 
     def pay_coupon(self, lot_coupon: int) -> None:

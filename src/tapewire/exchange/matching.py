@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tapewire.exchange.book import OrderBook
 from tapewire.exchange.command import Auction, Place, SetRules
@@ -28,6 +28,10 @@ _RESTS = frozenset({TimeInForce.ONE_DAY, TimeInForce.BOOK_OR_CANCEL, TimeInForce
 _CHOOSY = frozenset({_FILL_OR_KILL, TimeInForce.BOOK_OR_CANCEL, _AT_THE_CLOSE})
 
 
+def _nothing(_: Place) -> Iterable[RestingOrder]:
+    return ()
+
+
 class Matching:
     """The books of all instruments and every direct order that works in them."""
 
@@ -51,7 +55,7 @@ class Matching:
         place: Place,
         at_ns: int,
         *,
-        own: Iterable[RestingOrder] = (),
+        own: Callable[[Place], Iterable[RestingOrder]] = _nothing,
         replaces: int | None = None,
         conditional_id: int | None = None,
     ) -> list[Event]:
@@ -60,26 +64,24 @@ class Matching:
         Args:
             place: An order that nobody refuses.
             at_ns: Stamps the events.
-            own: The account's other orders in this instrument; they matter where orders gather.
+            own: Gives the account's other orders in this instrument; asked where orders gather.
             replaces: The order whose place it takes.
             conditional_id: The conditional order that places it.
         """
         order_id = self.next_order_id
         self.next_order_id = order_id + 1
         trading = self.trading[place.instrument]
-        side, account = place.side, place.account
-        time_in_force = place.time_in_force
         price_ticks = place.price_ticks
-        limit_ticks = trading.worst_ticks(side) if price_ticks is None else price_ticks
+        limit_ticks = trading.worst_ticks(place.side) if price_ticks is None else price_ticks
         events: list[Event] = [
             OrderAccepted(
                 order_id=order_id,
-                account=account,
+                account=place.account,
                 instrument=place.instrument,
-                side=side,
+                side=place.side,
                 lots=place.lots,
                 price_ticks=price_ticks,
-                time_in_force=time_in_force,
+                time_in_force=place.time_in_force,
                 at_ns=at_ns,
                 limit_ticks=limit_ticks if price_ticks is None else None,
                 replaces=replaces,
@@ -87,53 +89,86 @@ class Matching:
                 comment=place.comment,
             )
         ]
-        remaining_lots = place.lots
-        cause = None
         if trading.auction is not None or (
-            time_in_force is _AT_THE_CLOSE and waits_for_the_close(place, trading.instrument)
+            place.time_in_force is _AT_THE_CLOSE and waits_for_the_close(place, trading.instrument)
         ):
-            if any(_crosses(side, limit_ticks, order) for order in own):
-                cause = CancelCause.SELF_TRADE
+            remaining_lots = place.lots
+            meets_own = any(_crosses(place.side, limit_ticks, order) for order in own(place))
+            cause = CancelCause.SELF_TRADE if meets_own else None
         else:
-            book = trading.book
-            if book.would_trade(side, limit_ticks):
-                lots = remaining_lots
-                if account[:1] != PARTICIPANT_MARK or time_in_force in _CHOOSY:
-                    lots, cause = _tradable(place, book, limit_ticks)
-                if lots:
-                    for fill in book.match(side, limit_ticks, lots):
-                        remaining_lots -= fill.lots
-                        events.append(self._trade(place, order_id, fill, at_ns))
-                    trading.last_ticks = fill.order.price_ticks
-                    if not remaining_lots:
-                        return events
-            elif time_in_force is _FILL_OR_KILL or time_in_force is _AT_THE_CLOSE:
-                cause = CancelCause.NOT_FILLABLE
-            if cause is None and (price_ticks is None or time_in_force not in _RESTS):
-                cause = _NOT_RESTING
-        if cause is None:
-            order = RestingOrder(order_id, account, place.instrument, side, limit_ticks, remaining_lots)
-            if place.visible_lots is not None:
-                dive(order, place)
-            self.resting[order_id] = order
-            if price_ticks is not None:
-                trading.book.rest(order)
-            elif time_in_force is _AT_THE_CLOSE and trading.auction is not Auction.CLOSING:
-                trading.at_close[order_id] = order
+            remaining_lots, cause = self._trade(place, order_id, limit_ticks, at_ns, events)
+        if remaining_lots:
+            if cause is None:
+                self._wait(place, order_id, limit_ticks, remaining_lots)
             else:
-                trading.at_market[order_id] = order
-        else:
-            events.append(
-                OrderCancelled(
-                    order_id=order_id,
-                    account=account,
-                    instrument=place.instrument,
-                    remaining_lots=remaining_lots,
-                    cause=cause,
-                    at_ns=at_ns,
+                events.append(
+                    OrderCancelled(
+                        order_id=order_id,
+                        account=place.account,
+                        instrument=place.instrument,
+                        remaining_lots=remaining_lots,
+                        cause=cause,
+                        at_ns=at_ns,
+                    )
                 )
-            )
         return events
+
+    def _trade(
+        self, place: Place, order_id: int, limit_ticks: int, at_ns: int, events: list[Event]
+    ) -> tuple[int, CancelCause | None]:
+        """Let an order trade with the book; return what is left of it, and why that may not stay, if so."""
+        trading = self.trading[place.instrument]
+        book, side, account, time_in_force = trading.book, place.side, place.account, place.time_in_force
+        remaining_lots = lots = place.lots
+        cause = None
+        if book.would_trade(side, limit_ticks):
+            if account[:1] != PARTICIPANT_MARK or time_in_force in _CHOOSY:
+                lots, cause = _tradable(place, book, limit_ticks)
+            if lots:
+                buys = side is _BUY
+                trade_id = self.next_trade_id
+                for resting, filled_lots in book.match(side, limit_ticks, lots):
+                    remaining_lots -= filled_lots
+                    resting_id = resting.id
+                    if not resting.lots:
+                        # An iceberg may be hit several times, the last part included.
+                        self.resting.pop(resting_id, None)
+                    events.append(
+                        Traded(
+                            trade_id=trade_id,
+                            instrument=place.instrument,
+                            price_ticks=resting.price_ticks,
+                            lots=filled_lots,
+                            aggressor=side,
+                            buy_order_id=order_id if buys else resting_id,
+                            sell_order_id=resting_id if buys else order_id,
+                            buyer=account if buys else resting.account,
+                            seller=resting.account if buys else account,
+                            at_ns=at_ns,
+                        )
+                    )
+                    trade_id += 1
+                self.next_trade_id = trade_id
+                trading.last_ticks = resting.price_ticks
+        elif time_in_force is _FILL_OR_KILL or time_in_force is _AT_THE_CLOSE:
+            cause = CancelCause.NOT_FILLABLE
+        if cause is None and (place.price_ticks is None or time_in_force not in _RESTS):
+            cause = _NOT_RESTING
+        return remaining_lots, cause
+
+    def _wait(self, place: Place, order_id: int, limit_ticks: int, lots: int) -> None:
+        """Let what is left of an order wait in the book or for an auction."""
+        trading = self.trading[place.instrument]
+        order = RestingOrder(order_id, place.account, place.instrument, place.side, limit_ticks, lots)
+        if place.visible_lots is not None:
+            dive(order, place)
+        self.resting[order_id] = order
+        if place.price_ticks is not None:
+            trading.book.rest(order)
+        elif place.time_in_force is _AT_THE_CLOSE and trading.auction is not Auction.CLOSING:
+            trading.at_close[order_id] = order
+        else:
+            trading.at_market[order_id] = order
 
     def cancel(
         self, order: RestingOrder, cause: CancelCause, at_ns: int, *, replaced_by: int | None = None
@@ -223,26 +258,6 @@ class Matching:
             sell_order_id=sell.id,
             buyer=buy.account,
             seller=sell.account,
-            at_ns=at_ns,
-        )
-
-    def _trade(self, place: Place, order_id: int, fill: Fill, at_ns: int) -> Traded:
-        resting = fill.order
-        if not resting.lots:
-            self.resting.pop(resting.id, None)  # an iceberg may be hit several times, the last part included
-        trade_id = self.next_trade_id
-        self.next_trade_id = trade_id + 1
-        buys = place.side is _BUY
-        return Traded(
-            trade_id=trade_id,
-            instrument=place.instrument,
-            price_ticks=resting.price_ticks,
-            lots=fill.lots,
-            aggressor=place.side,
-            buy_order_id=order_id if buys else resting.id,
-            sell_order_id=resting.id if buys else order_id,
-            buyer=place.account if buys else resting.account,
-            seller=resting.account if buys else place.account,
             at_ns=at_ns,
         )
 
