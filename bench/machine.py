@@ -11,7 +11,19 @@ __all__ = ["Machine", "this_machine"]
 
 Machine = dict[str, str | int | float]
 
-LIBRARIES = ("tapewire", "picows", "uvloop", "msgspec", "aiohttp", "starlette", "uvicorn", "websockets", "orjson")
+LIBRARIES = (
+    "tapewire",
+    "picows",
+    "uvloop",
+    "msgspec",
+    "aiohttp",
+    "starlette",
+    "uvicorn",
+    "websockets",
+    "orjson",
+    "lightmatchingengine",
+    "bourse",
+)
 
 
 def this_machine() -> Machine:

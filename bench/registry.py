@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bench import fanout, http, join, journal, receive, subscriptions
+from bench import fanout, http, join, journal, matching, receive, subscriptions
 from bench.options import Options
 from bench.result import Result
 
@@ -25,5 +25,6 @@ BENCHES = {
     "fanout": Bench("one market to 200 sessions, beside picows and websockets", fanout.measure),
     "http": Bench("HTTP beside bare Starlette, and a feed beside a long download", http.measure),
     "subscriptions": Bench("memory of a subscription and of an idle session", subscriptions.measure),
+    "matching": Bench("orders through book, exchange and accounts, beside two matching engines", matching.measure),
     "journal": Bench("durable appends beside a bare synced one, and the replay", journal.measure),
 }

@@ -47,6 +47,16 @@ def test_journal_prints_one_json_object_and_leaves_no_file() -> None:
     assert sorted(ROOT.iterdir()) == before
 
 
+def test_matching_gives_all_engines_the_same_orders_and_finds_the_same_trades() -> None:
+    done = bench("matching", "--json", "--runs", "1", "--messages", "2000")
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["figures"]["resting_500_trades"] > 100
+    assert result["figures"]["resting_20000_accounts_orders_per_cpu_second"] > 0
+    assert result["ratios"]["resting_500_accounts_to_lightmatchingengine"] > 0
+
+
 def test_an_unknown_bench_is_one_clear_line_and_status_2() -> None:
     done = bench("nonsense")
 
@@ -54,7 +64,7 @@ def test_an_unknown_bench_is_one_clear_line_and_status_2() -> None:
     assert done.stdout == ""
     assert (
         done.stderr
-        == "no bench 'nonsense'; there are: receive, join, fanout, http, subscriptions, journal, all, list\n"
+        == "no bench 'nonsense'; there are: receive, join, fanout, http, subscriptions, matching, journal, all, list\n"
     )
 
 
