@@ -36,6 +36,10 @@ _NUMBER_DIGITS_MAX = 19
 _NO_NUMBER = 0
 
 
+#: The broker has a code of its own for the prices of conditional orders.
+_STOP_OFF_STEP = TradingCode.PRICE_IN_STOP_ORDER_NOT_MULTIPLE_OF_MIN_INCREMENT
+
+
 class _RefusedError(Exception):
     def __init__(self, code: TradingCode, reason: str) -> None:
         super().__init__(reason)
@@ -155,7 +159,7 @@ class Translator:
             )
         price_ticks = None
         if order.type is StopType.STOP_LIMIT:
-            price_ticks = self._ticks(position, order.price, "a stop-limit order needs a price")
+            price_ticks = self._ticks(position, order.price, "a stop-limit order needs a price", _STOP_OFF_STEP)
         elif order.price is not None:
             raise _RefusedError(TradingCode.INTERNAL_ERROR_WITH_PRICES, "a stop order has no price")
         return exchange.PlaceConditional(
@@ -172,7 +176,7 @@ class Translator:
                 comment=order.comment,
             ),
             condition=order.condition,
-            trigger_ticks=self._ticks(position, order.trigger_price, ""),
+            trigger_ticks=self._ticks(position, order.trigger_price, "", _STOP_OFF_STEP),
             protecting_s=order.protecting_seconds,
             expires_at_ns=order.ends_at_s * 1_000_000_000 or None,
             is_active=order.is_active,
@@ -203,13 +207,19 @@ class Translator:
             raise _RefusedError(TradingCode.INTERNAL_ERROR_WITH_PRICES, "a market order has no price")
         return None
 
-    def _ticks(self, position: int, price: Decimal | None, missing: str) -> int:
+    def _ticks(
+        self,
+        position: int,
+        price: Decimal | None,
+        missing: str,
+        off_step: TradingCode = TradingCode.INTERNAL_ERROR_WITH_PRICES,
+    ) -> int:
         if price is None:
             raise _RefusedError(TradingCode.INTERNAL_ERROR_WITH_PRICES, missing)
         try:
             return self._instrument(position).ticks(price)
         except ValueError as error:
-            raise _RefusedError(TradingCode.INTERNAL_ERROR_WITH_PRICES, str(error)) from None
+            raise _RefusedError(off_step, str(error)) from None
 
     def _instrument(self, position: int) -> Instrument:
         return self._directory.instruments[position]
