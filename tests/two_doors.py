@@ -92,7 +92,7 @@ class TwoDoors:
         self.venue = EmbeddedVenue(
             Market(instruments(), seed=1, events_per_second=1), clock=self.clock, accounts=ACCOUNTS
         )
-        self.venue._desk.set_rules(BOND, (900, 1100), is_open=False)
+        self.venue._hall._desk.set_rules(BOND, (900, 1100), is_open=False)
         self.tokens = TokenAuthority(KEY, USERS, self.clock)
         commands = Slow(self.venue, venue_takes_s) if venue_takes_s else self.venue
         self.gateway = Gateway(self.venue, self.venue, self.tokens, self.clock, commands=commands, limits=limits)
@@ -126,7 +126,8 @@ class TwoDoors:
 
     def digest(self) -> tuple[str, str]:
         """Return a hash of all that orders can change."""
-        return self.venue._core.state_digest(), self.venue._portfolios._accounts.digest()
+        hall = self.venue._hall
+        return hall.exchange.state_digest(), hall.accounts.digest()
 
     async def by_socket(self, opcode: str, fields: dict[str, Any], peer: Peer | None = None) -> Answer:
         """Send a command over ``/cws``."""

@@ -82,7 +82,7 @@ def test_each_is_answered_once_in_order_and_another_session_trades_meanwhile() -
         assert [answer["httpCode"] for answer in answers] == [code(number) for number in range(COUNT)]
         numbers = [int(answer["orderNumber"]) for answer in answers if answer["httpCode"] == 200]
         assert numbers == sorted(set(numbers))
-        working = [row.id for row in doors.venue._core.orders.working.values() if row.account == "D5"]
+        working = [row.id for row in doors.venue._hall.exchange.orders.working.values() if row.account == "D5"]
         assert working == numbers
         # A turn of the loop handles a bounded part of what has come, and reads no more before it is answered.
         assert most["waiting"] <= REQUESTS_PER_TURN_MAX
@@ -110,7 +110,7 @@ def test_with_a_slow_venue_none_is_lost_or_doubled_and_what_waits_is_bounded() -
         order = [int(answer["requestGuid"][1:]) for answer in taken]
         assert order == sorted(order)
         numbers = [int(answer["orderNumber"]) for answer in taken if answer["httpCode"] == 200]
-        assert list(doors.venue._core.orders.working) == numbers
+        assert list(doors.venue._hall.exchange.orders.working) == numbers
         assert most["waiting"] == COMMANDS_WAITING_MAX
         # Where the venue could not follow, there is a refusal that says so.
         assert 0 < len(taken) < COUNT
