@@ -23,9 +23,9 @@ _FIN, _MASKED = 0x80, 0x80
 
 
 class RawSession:
-    """One connection of ``/ws``. What it has read is in ``answers`` and ``data``, and in ``kept`` if asked for."""
+    """One connection. What it has read is in ``answers`` and ``data``, and in ``kept`` if asked for."""
 
-    def __init__(self, port: int, *, is_kept: bool = False) -> None:
+    def __init__(self, port: int, *, is_kept: bool = False, path: str = "/ws") -> None:
         self.answers = 0
         self.data = 0
         self.reads = 0
@@ -38,7 +38,7 @@ class RawSession:
         self.socket = socket.create_connection(("127.0.0.1", port), CONNECT_TIMEOUT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.sendall(
-            b"GET /ws HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"GET " + path.encode() + b" HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         )
         head = b""

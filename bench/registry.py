@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bench import fanout, http, join, journal, matching, receive, recovery, subscriptions
+from bench import fanout, http, join, journal, matching, orders, receive, recovery, subscriptions
 from bench.options import Options
 from bench.result import Result
 
@@ -27,5 +27,6 @@ BENCHES = {
     "subscriptions": Bench("memory of a subscription and of an idle session", subscriptions.measure),
     "matching": Bench("orders through book, exchange and accounts, beside two matching engines", matching.measure),
     "journal": Bench("durable appends beside a bare synced one, and the replay", journal.measure),
+    "orders": Bench("orders through a real socket and the journal, beside a bare synced append", orders.measure),
     "recovery": Bench("a start from the whole journal, and from a snapshot", recovery.measure),
 }

@@ -57,12 +57,33 @@ def test_matching_gives_all_engines_the_same_orders_and_finds_the_same_trades() 
     assert result["ratios"]["resting_500_accounts_to_lightmatchingengine"] > 0
 
 
+def test_recovery_leads_to_one_state_in_both_ways() -> None:
+    done = bench("recovery", "--json", "--runs", "1", "--messages", "1000")
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["targets"]["the state hashes are the same"] is True
+    assert result["figures"]["orders_working"] > 100
+
+
+def test_orders_are_journaled_and_leave_no_file() -> None:
+    before = sorted(ROOT.iterdir())
+    done = bench("orders", "--json", "--runs", "1", "--messages", "10")
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["figures"]["in_flight_64_records_per_sync"] > 1
+    assert result["ratios"]["in_flight_1_p50_to_bare"] > 0
+    assert sorted(ROOT.iterdir()) == before
+
+
 def test_an_unknown_bench_is_one_clear_line_and_status_2() -> None:
     done = bench("nonsense")
 
     assert done.returncode == 2
     assert done.stdout == ""
-    names = ("receive", "join", "fanout", "http", "subscriptions", "matching", "journal", "all", "list")
+    names = ("receive", "join", "fanout", "http", "subscriptions", "matching", "journal")
+    names += ("orders", "recovery", "all", "list")
     assert done.stderr == f"no bench 'nonsense'; there are: {', '.join(names)}\n"
 
 
