@@ -75,10 +75,13 @@ class Slow:
     def __init__(self, sink: CommandSink, takes_s: float) -> None:
         self._sink = sink
         self._takes_s = takes_s
+        # First come, first served: the place of a command is that of the call.
+        self._turn = asyncio.Lock()
 
     async def submit(self, command: Command, key: CommandKey | None = None) -> Outcome:
-        await asyncio.sleep(self._takes_s)
-        return await self._sink.submit(command, key)
+        async with self._turn:
+            await asyncio.sleep(self._takes_s)
+            return await self._sink.submit(command, key)
 
 
 class TwoDoors:

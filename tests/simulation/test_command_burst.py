@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from tapewire.gateway.command_session import COMMANDS_WAITING_MAX, CommandSession
+from tapewire.gateway.command_session import COMMANDS_AT_VENUE_MAX, COMMANDS_WAITING_MAX, CommandSession
 from tapewire.gateway.connection import READING_PAUSED_AT, REQUESTS_PER_TURN_MAX
 from tapewire.gateway.limits import Limits
 from tapewire.protocol.limits import REQUEST_BACKLOG_BYTES_MAX
@@ -43,11 +43,12 @@ async def burst(doors: TwoDoors, peer: Peer) -> dict[str, int]:
     while len(peer.messages) < COUNT:
         # Mostly the next turn of the loop, and now and then the next moment.
         await asyncio.sleep(0 if most["turns"] % 10 else 0.0005)
-        most["waiting"] = max(most["waiting"], len(session._waiting))
+        most["waiting"] = max(most["waiting"], len(session._under_way) + len(session._waiting))
         most["answers"] = max(most["answers"], connection.outbox.irreplaceable)
         most["bytes"] = max(most["bytes"], connection._backlog_bytes)
         most["turns"] += 1
     assert not session._waiting
+    assert not session._under_way
     assert connection._backlog_bytes == 0
     return most
 
@@ -85,7 +86,7 @@ def test_each_is_answered_once_in_order_and_another_session_trades_meanwhile() -
         working = [row.id for row in doors.venue._hall.exchange.orders.working.values() if row.account == "D5"]
         assert working == numbers
         # A turn of the loop handles a bounded part of what has come, and reads no more before it is answered.
-        assert most["waiting"] <= REQUESTS_PER_TURN_MAX
+        assert most["waiting"] <= COMMANDS_AT_VENUE_MAX + REQUESTS_PER_TURN_MAX
         assert most["answers"] <= READING_PAUSED_AT + REQUESTS_PER_TURN_MAX
         assert most["bytes"] <= REQUEST_BACKLOG_BYTES_MAX
         # The other one was served all along and not only in the end.
@@ -111,7 +112,8 @@ def test_with_a_slow_venue_none_is_lost_or_doubled_and_what_waits_is_bounded() -
         assert order == sorted(order)
         numbers = [int(answer["orderNumber"]) for answer in taken if answer["httpCode"] == 200]
         assert list(doors.venue._hall.exchange.orders.working) == numbers
-        assert most["waiting"] == COMMANDS_WAITING_MAX
+        # The first of them, and all that wait behind it.
+        assert most["waiting"] == COMMANDS_WAITING_MAX + 1
         # Where the venue could not follow, there is a refusal that says so.
         assert 0 < len(taken) < COUNT
 

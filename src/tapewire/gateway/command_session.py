@@ -8,8 +8,9 @@ authorized  ``authorize`` with a good token      everything, ``authorize`` again
 expired     the end of the token's life          ``authorize``, ``ping``; all else is answered 401
 ==========  ===================================  ==============================================================
 
-What came is answered in the order in which it came, one command after the other: programs in the field take the
-next message after a command for its answer. Rights are those of the token at the arrival of a command.
+What came is answered in the order in which it came: programs in the field take the next message after a command
+for its answer. The venue is given commands in that order too, and need not have answered one to be given the
+next: one sync of its disk serves many. Rights are those of the token at the arrival of a command.
 """
 
 from __future__ import annotations
@@ -59,7 +60,10 @@ from tapewire.protocol.replies import refused, repeated, unavailable, unknown_ou
 from tapewire.protocol.safety import SAFETY_OPCODE, AskSafety
 from tapewire.protocol.tokens import Scope, Secret
 
-__all__ = ["COMMANDS_WAITING_MAX", "CommandSession", "CommandState"]
+__all__ = ["COMMANDS_AT_VENUE_MAX", "COMMANDS_WAITING_MAX", "CommandSession", "CommandState"]
+
+#: Commands of one connection that the venue has at a time: as many as one sync of a journal serves.
+COMMANDS_AT_VENUE_MAX = 64
 
 #: Messages of one connection that wait for the answer of a command before them. The next one is answered 429.
 COMMANDS_WAITING_MAX = 1_000
@@ -102,7 +106,8 @@ class CommandSession:
         self._hurry = hurry
         self._now = now
         self._token = Secret("")
-        # Behind the command that the venue has: commands, and answers that must not overtake theirs.
+        # What the venue has, oldest first, and answers that must not overtake theirs; then what comes behind.
+        self._under_way: deque[asyncio.Task[SystemMessage] | SystemMessage] = deque()
         self._waiting: deque[_Waiting | SystemMessage] = deque()
         self._working: asyncio.Task[None] | None = None
         #: None until the client asks for one, which it can only where the operator has the extension on.
@@ -124,7 +129,7 @@ class CommandSession:
         """Handle one command; never raises for what a client sends."""
         try:
             envelope = self._standing.read(message, guid_characters_max=self._services.guid_characters_max)
-            if len(self._waiting) >= COMMANDS_WAITING_MAX:
+            if len(self._under_way) + len(self._waiting) > COMMANDS_WAITING_MAX:
                 text = f"Too many commands: at most {COMMANDS_WAITING_MAX} wait on a connection"
                 refusal = self._standing.refusal(envelope.guid, Limit.COMMANDS_WAITING, text)
                 # At once, before those that wait: it must not wait with them.
@@ -137,15 +142,14 @@ class CommandSession:
             self._send(step)
             return
         self._waiting.append(step)
-        if self._working is None:
-            self._working = self._services.spawn(self._work())
+        self._hand_over()
 
     def broke(self, outlet: Outlet, error: Exception) -> None:
         """Nothing here has a past."""
         raise AssertionError("nothing is subscribed to on the order socket") from error
 
     def close(self, *, is_clean: bool) -> None:
-        """Forget the token and what waits; the command that the venue has may be carried out all the same."""
+        """Forget the token and what waits; commands that the venue has may be carried out all the same."""
         self._token = Secret("")
         if self._guard is not None:
             self._guard.leave(is_clean=is_clean)
@@ -153,6 +157,10 @@ class CommandSession:
         if self._working is not None:
             self._working.cancel()
             self._working = None
+        for task in self._under_way:
+            if isinstance(task, asyncio.Task):
+                task.cancel()
+        self._under_way.clear()
 
     def _handle(self, envelope: Envelope, message: bytes) -> _Waiting | SystemMessage:
         if self._services.safeguards is not None and envelope.opcode.casefold() == SAFETY_OPCODE:
@@ -189,11 +197,25 @@ class CommandSession:
             raise self._standing.refusal(guid, Limit.GUARDED_ORDERS, text)
         return self._guard.arrived(command)
 
+    def _hand_over(self) -> None:
+        while self._waiting and len(self._under_way) < COMMANDS_AT_VENUE_MAX:
+            step = self._waiting.popleft()
+            # Tasks begin in the order in which they are made, and a command has its place when its task begins.
+            if isinstance(step, SystemMessage):
+                self._under_way.append(step)
+            else:
+                self._under_way.append(self._services.spawn(self._carry_out(step)))
+        if self._working is None:
+            self._working = self._services.spawn(self._work())
+
     async def _work(self) -> None:
+        """Send the answers in the order of what they answer."""
         try:
-            while self._waiting:
-                step = self._waiting.popleft()
-                self._send(step if isinstance(step, SystemMessage) else await self._carry_out(step))
+            while self._under_way:
+                first = self._under_way[0]
+                self._send(first if isinstance(first, SystemMessage) else await first)
+                self._under_way.popleft()
+                self._hand_over()
         finally:
             self._working = None
 

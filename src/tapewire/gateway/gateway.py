@@ -101,7 +101,7 @@ class Gateway:
         )
         self.presence = Presence(self._reception, clock, loop)
         self._mode = mode
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         orders = OrderEntry(commands)
         self._safeguards = (
             Safeguards(commands, query, self.counters, self._reception.log, self._spawn) if safety else None
@@ -235,13 +235,13 @@ class Gateway:
         if not self.presence.connections:
             self._all_gone.set()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("a task of a session failed", exc_info=task.exception())

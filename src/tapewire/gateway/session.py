@@ -88,7 +88,7 @@ class SessionServices(NamedTuple):
     query: Query
     orders: OrderEntry
     #: Owner of the tasks that read the past of subscriptions and carry out commands.
-    spawn: Callable[..., asyncio.Task[None]]
+    spawn: Callable[..., asyncio.Task[Any]]
     #: Taken while a past is read: many at a time would make each turn of the loop long.
     past_slots: asyncio.Semaphore
     limits: Limits = Limits()

@@ -90,6 +90,9 @@ class CommandSink(Protocol):
     async def submit(self, command: Command, key: CommandKey | None = None) -> Outcome:
         """Apply one command; what it caused is visible in the feeds only after it is durable.
 
+        Its place among all commands is that of the call: it is taken before this waits for anything, so several
+        may be submitted without waiting for their outcomes.
+
         A command whose key was handled before, or is being handled, is not carried out: it is ``Repeated``, once
         the first one's outcome is known. Without a key nothing is remembered. Whoever is cancelled while
         waiting knows nothing: the command may be carried out all the same.

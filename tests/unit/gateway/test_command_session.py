@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
-from tapewire.gateway.command_session import COMMANDS_WAITING_MAX, CommandSession, CommandState
+from tapewire.gateway.command_session import (
+    COMMANDS_AT_VENUE_MAX,
+    COMMANDS_WAITING_MAX,
+    CommandSession,
+    CommandState,
+)
 from tapewire.gateway.limits import Limit, Limits
 from tapewire.gateway.order_entry import COMMAND_DEADLINE_S
 from tapewire.model import (
@@ -456,6 +461,24 @@ def test_a_command_too_many_is_refused_at_once_and_the_others_are_carried_out_in
     run(scenario)
 
 
+def test_the_venue_is_given_the_next_commands_before_it_has_answered_the_first() -> None:
+    async def scenario(world: World) -> None:
+        peer = await authorised(world)
+        world.venue.desk.delay_s = 1.0
+        began = asyncio.get_running_loop().time()
+        count = 2 * COMMANDS_AT_VENUE_MAX
+        for number in range(count):
+            peer.send("create:limit", f"{number}", **(LIMIT | {"quantity": number + 1}))
+        await asyncio.sleep(0.1)
+        assert len(world.venue.commands) == COMMANDS_AT_VENUE_MAX
+        await peer.until(lambda: len(peer.messages) == count)
+        assert [answer["requestGuid"] for answer in peer.answers()] == [str(number) for number in range(count)]
+        assert [command.quantity_lots for command in world.venue.commands] == list(range(1, count + 1))
+        assert asyncio.get_running_loop().time() - began == pytest.approx(2.0, abs=0.1)
+
+    run(scenario)
+
+
 def test_connections_do_not_wait_for_each_other() -> None:
     async def scenario(world: World) -> None:
         first, second = await authorised(world), await authorised(world)
@@ -472,13 +495,13 @@ def test_what_waits_ends_with_its_connection_and_the_gateway_keeps_nothing() -> 
     async def scenario(world: World) -> None:
         peer = await authorised(world)
         world.venue.desk.delay_s = 60.0
-        for number in range(3):
+        for number in range(COMMANDS_AT_VENUE_MAX + 3):
             peer.send("create:limit", f"{number}", **LIMIT)
         await asyncio.sleep(0.1)
         peer.transport.abort()
         await asyncio.sleep(1)
         assert world.gateway._tasks == set()
-        assert len(world.venue.commands) == 1
+        assert len(world.venue.commands) == COMMANDS_AT_VENUE_MAX
 
     run(scenario)
 
