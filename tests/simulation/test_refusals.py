@@ -7,6 +7,7 @@ repeats and a venue that is silent are in ``unit/gateway/test_command_session.py
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from typing import Any
 
@@ -379,6 +380,40 @@ def test_nothing_to_cancel_is_said_in_the_broker_s_words() -> None:
             )
             assert reply.status == 400
             assert reply.body == b'{"code":"OrderToCancelNotFound","message":"Orders to cancel not found"}'
+
+    run(scenario)
+
+
+def test_a_group_cannot_name_what_its_login_does_not_have() -> None:
+    async def scenario(doors: TwoDoors) -> None:
+        own, theirs = await direct(doors), await foreign(doors)
+        before = doors.digest()
+
+        async def made(*orders: tuple[str, str, str]) -> tuple[int, str]:
+            body = {
+                "orders": [
+                    {"portfolio": portfolio, "exchange": "MOEX", "orderId": number, "type": kind}
+                    for portfolio, number, kind in orders
+                ],
+                "executionPolicy": "OnExecuteOrCancel",
+            }
+            reply = await doors.http.request(
+                "POST",
+                "http://gateway/commandapi/api/orderGroups",
+                headers={"Authorization": f"Bearer {doors.token()}"},
+                body=json.dumps(body).encode(),
+                timeout_s=10,
+            )
+            error = json.loads(reply.body)
+            assert error["status"] == reply.status
+            return reply.status, error["detail"]
+
+        for portfolio, number, kind in (("D1", theirs, "Limit"), ("D1", own, "Stop"), ("D3", own, "Limit")):
+            status, detail = await made((portfolio, number, kind))
+            unknown = await made((portfolio, UNKNOWN, kind))
+            assert (status, detail.replace(number, "#")) == (400, unknown[1].replace(UNKNOWN, "#"))
+        assert (await made(("D2", theirs, "Limit")))[0] == 403
+        assert doors.digest() == before
 
     run(scenario)
 
