@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from portfolio import order, stop_order
+from tapewire.gateway import command_session
 from tapewire.gateway.limits import Limit
 from tapewire.gateway.order_entry import COMMAND_DEADLINE_S
 from tapewire.gateway.safeguards import DETACHED_MAX, RETRY_DELAYS_S
@@ -221,7 +222,11 @@ def test_the_end_of_the_token_is_no_end_of_the_connection() -> None:
 
 
 @pytest.mark.parametrize("delay_s", [0.5, COMMAND_DEADLINE_S + 1])
-def test_an_order_under_way_at_the_cut_is_cancelled_and_one_that_waits_never_placed(delay_s: float) -> None:
+def test_an_order_under_way_at_the_cut_is_cancelled_and_one_that_waits_never_placed(
+    delay_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command_session, "COMMANDS_AT_VENUE_MAX", 1)
+
     async def scenario(world: World) -> None:
         peer = await safe(world, cancelOnDisconnect=True)
         world.venue.desk.delay_next(delay_s)
@@ -281,7 +286,11 @@ def test_the_timer_cancels_unless_it_is_renewed_and_the_connection_lives_on() ->
     run(scenario)
 
 
-def test_a_command_that_waits_when_the_timer_runs_out_is_not_carried_out() -> None:
+def test_a_command_that_waits_when_the_timer_runs_out_is_not_carried_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(command_session, "COMMANDS_AT_VENUE_MAX", 1)
+
     async def scenario(world: World) -> None:
         peer = await safe(world, cancelAfterSeconds=1)
         world.venue.desk.delay_next(3)

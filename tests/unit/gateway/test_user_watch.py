@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tapewire.adapters.memory_users import MemoryUsers
+from tapewire.gateway import command_session
 from tapewire.gateway.tokens import TokenAuthority, key_of, new_signing_key
 from tapewire.gateway.user_watch import LOOK_DEADLINE_S, OPEN_DEADLINE_S, WATCH_S, UserWatch
 from tapewire.model.user_book import PortfolioEntry, SigningKey, TokenEntry, UserBook, hash_refresh_token
@@ -156,7 +157,11 @@ def test_a_session_that_has_shown_a_revoked_token_among_others_ends_too() -> Non
     run(scenario)
 
 
-def test_commands_that_wait_behind_another_are_not_carried_out_after_a_revocation() -> None:
+def test_commands_that_wait_behind_another_are_not_carried_out_after_a_revocation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(command_session, "COMMANDS_AT_VENUE_MAX", 1)
+
     async def scenario(world: World, users: Users) -> None:
         peer = await authorised(world, "/cws", BOT)
         world.venue.desk.delay_next(2)
