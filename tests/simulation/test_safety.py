@@ -187,7 +187,7 @@ def test_the_end_of_the_system_cancels_before_the_venue_ends() -> None:
             desk = Desk(system)
             peer = await desk.connect(cancelAfterSeconds=3_000)
             number = await desk.made(peer, "create:limit", "1", price=await desk.price())
-        rows = system.venue._core.orders
+        rows = system.venue._hall.exchange.orders
         assert rows.get(int(number)) is not None
         assert int(number) not in rows.working
 
