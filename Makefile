@@ -5,8 +5,9 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 FUZZ_SECONDS ?= 20
+KILLS  ?= 100
 
-.PHONY: setup run test conformance check format bench fuzz clean
+.PHONY: setup run test conformance kills check format bench fuzz clean
 
 setup: $(READY)
 
@@ -25,6 +26,11 @@ test: $(READY)
 # The public cases of RFC 6455 against both ends.
 conformance: $(READY)
 	@$(BIN)/python -m pytest tests/rfc6455 $(ARGS)
+
+# kill -9 of a whole trading system under load, so many times; and random days of power cuts and failing disks.
+kills: $(READY)
+	@TAPEWIRE_SYSTEM_KILLS=$(KILLS) TAPEWIRE_POWER_DAYS=$(KILLS) $(BIN)/python -m pytest -s \
+		tests/e2e/test_system_kills.py tests/simulation/test_venue_power.py $(ARGS)
 
 check: $(READY)
 	@$(BIN)/ruff format --check --quiet .
