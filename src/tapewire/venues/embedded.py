@@ -404,24 +404,24 @@ class EmbeddedVenue:
 
     async def past_fills(self, exchange: str, portfolio: str, wanted: FillsFilter) -> Sequence[Fill]:
         """Return fills of the sessions before the running one, of this start of the venue."""
-        return self._hall.portfolios.past_fills(exchange, portfolio, wanted)
+        return self._hall.portfolio_query.past_fills(exchange, portfolio, wanted)
 
     async def legacy_money(self, exchange: str, portfolio: str) -> LegacyMoney:
         """Return a portfolio's money as the old call tells it."""
-        return self._hall.portfolios.legacy_money(exchange, portfolio)
+        return self._hall.portfolio_query.legacy_money(exchange, portfolio)
 
     async def estimate(self, order: EstimateOrder) -> OrderEstimate | Refused:
         """Weigh an order against its portfolio; nothing changes."""
-        return self._hall.portfolios.estimate(order)
+        return self._hall.portfolio_query.estimate(order)
 
     async def groups(self, login: str) -> Sequence[OrderGroup]:
         """Return the groups of a login that are still known, oldest first."""
-        return self._hall.portfolios.groups(login)
+        return self._hall.portfolio_query.groups(login)
 
     async def group(self, login: str, group_id: str) -> OrderGroup | None:
         """Return a group of a login; None: it has none of this id."""
-        return self._hall.portfolios.group(login, group_id)
+        return self._hall.portfolio_query.group(login, group_id)
 
     async def group_portfolios(self, login: str, group_id: str) -> frozenset[str]:
         """Return the portfolios whose orders are in a group of a login; none: it has no such group."""
-        return self._hall.portfolios.group_portfolios(login, group_id)
+        return self._hall.portfolio_query.group_portfolios(login, group_id)

@@ -29,6 +29,7 @@ from tapewire.venues.listing import Listing
 from tapewire.venues.market_query import MarketQuery
 from tapewire.venues.marks import LastPrices
 from tapewire.venues.past_bars import PastBars, id_at
+from tapewire.venues.portfolio_query import PortfolioQuery
 from tapewire.venues.portfolios import Portfolios
 from tapewire.venues.revival import remember
 from tapewire.venues.streams import Streams
@@ -126,10 +127,12 @@ class Hall:
             self.exchange,
             self.accounts,
             self._marks,
-            self.directory,
             streams,
             epoch=epoch,
             now_ns=clock.now_ns,
+        )
+        self.portfolio_query = PortfolioQuery(
+            self.exchange, self.accounts, self._marks, self.directory, self.portfolios
         )
         self._desk = Desk(
             self.exchange, self.directory, self.listings, streams, self.keeper, self.portfolios, clock=clock

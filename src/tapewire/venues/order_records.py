@@ -22,14 +22,16 @@ from tapewire.model import (
     OrderType,
     StopOrder,
     StopType,
+    from_iso,
     to_iso,
     trading_day,
 )
 
-__all__ = ["ENDLESS", "OrderRecords", "group_record"]
+__all__ = ["ENDLESS", "ENDLESS_S", "OrderRecords", "group_record"]
 
 #: When a conditional order ends that has no end.
 ENDLESS = "2050-12-31T23:59:59.0000000Z"
+ENDLESS_S = int(from_iso(ENDLESS).timestamp())
 
 _NS_IN_S = 1_000_000_000
 _NS_IN_MS = 1_000_000

@@ -20,35 +20,26 @@ from tapewire.exchange import (
     Evaluation,
     Event,
     Exchange,
-    FillRow,
     OrderAccepted,
     OrderCancelled,
     OrderRejected,
     OrderRow,
     Register,
     Traded,
-    estimate,
 )
 from tapewire.model import Exchange as ExchangeName
 from tapewire.model import (
-    Fill,
-    LegacyMoney,
-    OrderEstimate,
-    OrderGroup,
     OrderStatus,
     Position,
     Record,
-    Refused,
     StreamPosition,
     Topic,
     TopicKind,
-    TradingCode,
 )
-from tapewire.ports.query import EstimateOrder, FillsFilter, RecordsPage
+from tapewire.ports.query import RecordsPage
 from tapewire.ports.venue import Snapshot, UnknownPortfolioError, UnknownTopicError, VenueUnavailableError
-from tapewire.venues.directory import Directory
 from tapewire.venues.marks import LastPrices
-from tapewire.venues.order_records import OrderRecords, group_record
+from tapewire.venues.order_records import OrderRecords
 from tapewire.venues.streams import PORTFOLIO_KINDS, Streams
 
 __all__ = ["MARKS_EVERY_NS", "Portfolios"]
@@ -106,7 +97,6 @@ class Portfolios:
         core: Exchange,
         accounts: Accounts,
         marks: LastPrices,
-        directory: Directory,
         streams: Streams,
         *,
         epoch: str,
@@ -116,7 +106,6 @@ class Portfolios:
         self._core = core
         self._accounts = accounts
         self._marks = marks
-        self._directory = directory
         self._streams = streams
         self._epoch = epoch
         self._now_ns = now_ns
@@ -275,7 +264,7 @@ class Portfolios:
             VenueUnavailableError: Nobody can be told now.
         """
         book = self._find(topic)
-        self._check_durable()
+        self.check_durable()
         return book.number
 
     def state(self, topic: Topic) -> Snapshot:
@@ -288,7 +277,7 @@ class Portfolios:
         book = self._find(topic)
         found = book.states.get(topic.kind)
         if found is None:
-            self._check_durable()
+            self.check_durable()
             position = StreamPosition(self._epoch, book.version)
             found = book.states[topic.kind] = Snapshot(position, self._state(book, topic.kind))
         return found
@@ -300,7 +289,7 @@ class Portfolios:
             As ``state``.
         """
         book = self._find(topic)
-        self._check_durable()
+        self.check_durable()
         self._mark(book)
         return self.state(topic)
 
@@ -324,7 +313,7 @@ class Portfolios:
             VenueUnavailableError: Nobody can be told now.
         """
         book = self._find(topic)
-        self._check_durable()
+        self.check_durable()
         match topic.kind:
             case TopicKind.FILLS:
                 fills = [row for row in self._accounts.fills.of(book.name) if row.day == self._accounts.day]
@@ -351,100 +340,15 @@ class Portfolios:
             records.extend(record(row) for row in rows[start : start + _RECORDS_AT_ONCE])
         return RecordsPage(position, records)
 
-    def past_fills(self, exchange: str, portfolio: str, wanted: FillsFilter) -> Sequence[Fill]:
-        """Return fills of the sessions before the running one, as far as they are remembered.
-
-        Raises:
-            UnknownPortfolioError: There is no such portfolio on that exchange.
-        """
-        book = self._named(exchange, portfolio)
-        self._check_durable()
-        found = [
-            row
-            for row in self._accounts.fills.of(book.name)
-            if row.day < self._accounts.day and self._matches(row, wanted)
-        ]
-        # The sequence of the rows is that of time and of numbers alike.
-        if wanted.descending:
-            found.reverse()
-        return [self._records.fill(row, existing=True) for row in found[: wanted.limit]]
-
-    def _matches(self, row: FillRow, wanted: FillsFilter) -> bool:
-        instrument = self._directory.instruments[row.instrument]
-        return (
-            (wanted.since_s is None or row.at_ns >= wanted.since_s * _NS_IN_S)
-            and (wanted.from_id is None or row.trade_id >= wanted.from_id)
-            and wanted.symbol in (None, instrument.symbol)
-            and wanted.board in (None, instrument.board)
-            and wanted.side in (None, row.side)
-        )
-
-    def legacy_money(self, exchange: str, portfolio: str) -> LegacyMoney:
-        """Return a portfolio's money as the old call tells it.
-
-        Raises:
-            UnknownPortfolioError: There is no such portfolio on that exchange.
-        """
-        book = self._named(exchange, portfolio)
-        self._check_durable()
-        return Evaluation(self._accounts, book.name).legacy_money()
-
-    def estimate(self, order: EstimateOrder) -> OrderEstimate | Refused:
-        """Weigh an order against its portfolio; without a price at that of the last trade.
-
-        Raises:
-            UnknownPortfolioError: There is no such portfolio on that exchange.
-            UnknownTopicError: There is no such instrument.
-            ValueError: Lots, price or budget are outside their ranges.
-        """
-        book = self._named(order.exchange, order.portfolio)
-        self._check_durable()
-        position = self._directory.position(order.exchange, order.symbol, order.board)
-        if position is None:
-            raise UnknownTopicError(f"there is no {order.symbol} {order.board}".rstrip())
-        if order.price is None:
-            price_ticks = self._marks.last_ticks(position)
-        else:
-            try:
-                price_ticks = self._directory.instruments[position].ticks(order.price)
-            except ValueError as error:
-                return Refused(int(TradingCode.INTERNAL_ERROR_WITH_PRICES), str(error))
-            low, high = self._core.band_ticks(position)
-            if not low <= price_ticks <= high:
-                reason = f"price {order.price} is outside the limits of the day"
-                return Refused(int(TradingCode.EXCHANGE_LIMIT_EXCEEDED), reason)
-        return estimate(
-            self._accounts,
-            book.name,
-            position,
-            price_ticks=price_ticks,
-            lots=order.quantity_lots,
-            budget=order.budget,
-            includes_orders=order.includes_limit_orders,
-        )
-
-    def groups(self, login: str) -> Sequence[OrderGroup]:
-        """Return the groups of a login that are still known, oldest first."""
-        self._check_durable()
-        return [group_record(group) for group in self._core.groups(login)]
-
-    def group(self, login: str, group_id: str) -> OrderGroup | None:
-        """Return a group of a login; None: it has none of this id."""
-        return next((group for group in self.groups(login) if group.id == group_id), None)
-
-    def group_portfolios(self, login: str, group_id: str) -> frozenset[str]:
-        """Return the portfolios whose orders are in a group of a login; none: it has no such group."""
-        return frozenset(
-            order.account
-            for group in self._core.groups(login)
-            if str(group.id) == group_id
-            for order in group.orders
-        )
-
     def _stands(self, book: _Book, kind: TopicKind) -> StreamPosition:
         return StreamPosition(self._epoch, book.sequences[kind])
 
-    def _check_durable(self) -> None:
+    def check_durable(self) -> None:
+        """Look whether what is known of portfolios may be told now.
+
+        Raises:
+            VenueUnavailableError: It may not.
+        """
         if self._withheld is not None:
             raise VenueUnavailableError(
                 "The journal cannot be written: what portfolios hold is told again when it can be"
@@ -458,6 +362,14 @@ class Portfolios:
         if topic.kind is TopicKind.DERIVATIVES_RISK and not is_derivative:
             raise UnknownPortfolioError(f"portfolio {book.name} is not on derivatives")
         return book
+
+    def check_known(self, exchange: str, portfolio: str) -> None:
+        """Look whether there is a portfolio.
+
+        Raises:
+            UnknownPortfolioError: There is no such portfolio on that exchange.
+        """
+        self._named(exchange, portfolio)
 
     def _named(self, exchange: str, portfolio: str) -> _Book:
         book = self._books.get(portfolio)

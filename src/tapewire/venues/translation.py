@@ -26,6 +26,7 @@ from tapewire.model import (
     TradingCode,
 )
 from tapewire.venues.directory import Directory
+from tapewire.venues.order_records import ENDLESS_S
 
 __all__ = ["Translator", "named_participant"]
 
@@ -178,7 +179,8 @@ class Translator:
             condition=order.condition,
             trigger_ticks=self._ticks(position, order.trigger_price, "", _STOP_OFF_STEP),
             protecting_s=order.protecting_seconds,
-            expires_at_ns=order.ends_at_s * 1_000_000_000 or None,
+            # Whoever changes an order may send back the end that he was shown.
+            expires_at_ns=None if order.ends_at_s in (0, ENDLESS_S) else order.ends_at_s * 1_000_000_000,
             is_active=order.is_active,
         )
 

@@ -46,7 +46,6 @@ class Stage:
             self.core,
             Accounts(directory.instruments, (), LastPrices(), day=0),
             LastPrices(),
-            directory,
             self.streams,
             epoch="e",
             now_ns=time.now_ns,
