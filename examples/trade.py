@@ -37,6 +37,8 @@ async def trade(broker: tapewire.Broker, portfolio: tapewire.Portfolio, symbol: 
     orders, mine = broker.orders, portfolio.name
     async with broker.book(symbol, depth=20) as books:
         book = await anext(books)
+    if len(book.bids) < 2:
+        raise SystemExit(f"nobody quotes {symbol} now")
     # Far behind the best one, so that nobody sells to us meanwhile. Prices of orders are decimals.
     price, better = (Decimal(repr(level.price)) for level in book.bids[:-3:-1])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import shlex
@@ -60,12 +61,15 @@ __all__ = [
     "DRAIN_S",
     "Limits",
     "LogFormat",
+    "RunError",
     "Settings",
     "SettingsError",
     "StartError",
     "System",
     "write_logs",
 ]
+
+_LOG = logging.getLogger(__name__)
 
 DEFAULT_PORT = 8700
 _ADMIN_TOKEN_VARIABLE = "TAPEWIRE_ADMIN_TOKEN"  # noqa: S105  (a name, not a secret)
@@ -77,6 +81,10 @@ DRAIN_S = 5.0
 
 class StartError(Exception):
     """The system cannot start as it was asked to; the text is one line that says why."""
+
+
+class RunError(Exception):
+    """The system cannot go on; the text is one line that says why."""
 
 
 class SettingsError(StartError):
@@ -191,13 +199,17 @@ class System:
         return line
 
     async def wait(self) -> None:
-        """Wait for ever; raises what broke the market or the server if something does."""
+        """Wait for ever; raises what broke the market or the server if something does.
+
+        Raises:
+            RunError: The journal is of no more use.
+        """
         assert self._trading is not None
         assert self._server is not None
         assert self._venue is not None
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_watch(self._trading))
-            tasks.create_task(self._venue.wait())
+            tasks.create_task(_journal_kept(self._venue))
             tasks.create_task(self._server.wait())
             if self._watching is not None:
                 tasks.create_task(_watch(self._watching))
@@ -211,6 +223,11 @@ class System:
         except (JournalError, SnapshotRefusedError) as error:
             await self._cleanup.aclose()
             raise StartError(f"cannot start on {self.settings.data}: {error}") from error
+        except ArchiveError as error:
+            await self._cleanup.aclose()
+            raise StartError(
+                f"cannot start on {self.settings.data}: {error}. It starts without market.db, the market's past"
+            ) from error
         except BaseException:
             await self._cleanup.aclose()
             raise
@@ -246,6 +263,10 @@ class System:
         )
         self._cleanup.push_async_callback(venue.stop)
         await venue.start()
+        owned = {portfolio for user in users_of(book) for portfolio in user.portfolios}
+        ownerless = [name for name in venue.portfolios if name not in owned]
+        if ownerless:
+            _LOG.warning("portfolios that no user has: %s", ", ".join(ownerless))
         tokens = TokenAuthority(book.keys[-1].pem.encode(), users_of(book), clock)
         watch = UserWatch(users, tokens, self._open_portfolios)
         self._cleanup.push_async_callback(watch.close)
@@ -399,6 +420,8 @@ class System:
     def _journal(self) -> Journal | None:
         """Return where commands are kept, not read yet; None without a data folder, which is open by now."""
         if self.settings.data is None:
+            if self.settings.journal_bytes_max != BYTES_MAX:
+                raise SettingsError("a bound of the journal needs a data folder: without one there is no journal")
             return None
         folder = DataFolder(self.settings.data)
         try:
@@ -425,6 +448,13 @@ class System:
             grace_s = ANSWER_GRACE_S
         finally:
             await server.stop(grace_s)
+
+
+async def _journal_kept(venue: EmbeddedVenue) -> None:
+    try:
+        await venue.wait()
+    except JournalError as error:
+        raise RunError(f"the journal is of no more use: {error}") from error
 
 
 async def _watch(task: asyncio.Task[None]) -> None:

@@ -71,6 +71,9 @@ def add_user(
     def added(book: UserBook) -> UserBook:
         return book.added(name, portfolios, cash=cash, login=login, client_id=client_id, agreement=agreement)
 
+    if DataFolder(data).version() is None:
+        # What cannot be leaves no folder behind, which would have no demo user for ever.
+        added(UserBook())
     with _opened(data, may_make=True) as store:
         return store.update(added).user(name)
 

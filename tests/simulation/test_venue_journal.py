@@ -134,6 +134,35 @@ def test_without_a_disk_commands_are_refused_and_the_market_goes_on(fault: str) 
     run_virtual(scenario())
 
 
+def test_a_disk_that_hangs_holds_up_no_market_data_and_nothing_is_told_that_could_be_lost() -> None:
+    async def scenario() -> None:
+        plant = Plant(SimulatedDisk(), events_per_second=1_000)
+        venue = await plant.start()
+        await asyncio.sleep(0.5)
+        resting = await plant.submit(limit(plant.price(), lots=300), "resting")
+        assert isinstance(resting, Done)
+        plant.shell.turn_s = 30.0
+        await asyncio.sleep(2)
+        told, printed = list(plant.witness.fills), venue._hall.listings[0].tape.sequence
+        await asyncio.sleep(20)
+        assert venue._hall.listings[0].tape.sequence > printed, "market data goes on"
+        assert plant.witness.fills == told
+        assert len(list(venue._hall.accounts.fills.of(PORTFOLIO))) > len(told)
+        with pytest.raises(VenueUnavailableError):
+            await plant.records(TopicKind.FILLS)
+        plant.shell.turn_s = 0.001
+        await asyncio.sleep(60)
+        fills = [fill.id for fill in await plant.records(TopicKind.FILLS) if isinstance(fill, Fill)]
+        assert [fill.id for fill in plant.witness.fills] == fills
+        await plant.cut()
+        await plant.start()
+        kept = [fill.id for fill in await plant.records(TopicKind.FILLS) if isinstance(fill, Fill)]
+        assert kept[: len(fills)] == fills
+        await plant.stop()
+
+    run_virtual(scenario())
+
+
 def test_a_venue_does_not_start_on_a_disk_that_takes_nothing() -> None:
     async def scenario() -> None:
         plant = Plant(SimulatedDisk())

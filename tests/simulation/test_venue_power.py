@@ -40,6 +40,10 @@ async def _day(seed: int, *, synchronous: bool = True, ends: int = 6) -> Plant:
                 disk.capacity_bytes = disk.used_bytes + rng.randrange(2_000)
             elif happens < 0.09:
                 disk.sync_failures = 1
+            elif happens < 0.12:
+                plant.shell.turn_s = 1.5
+                await asyncio.sleep(rng.choice((0.5, 2.0)))
+                plant.shell.turn_s = plant.turn_s
             elif happens < 0.25:
                 disk.capacity_bytes, disk.read_only = None, False
         match rng.choice(("cut", "cut", "cut_in_a_write", "kill", "stop")):

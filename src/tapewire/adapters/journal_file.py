@@ -52,6 +52,7 @@ class SqliteJournalFile:
         self._lock = threading.Lock()
         #: Why the file takes nothing any more, once that is so.
         self._refusal = ""
+        self._is_damaged = False
         with self._translated():
             # The lock is never waited for: its holder keeps it as long as it lives.
             self._database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
@@ -209,7 +210,9 @@ class SqliteJournalFile:
     def _usable(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             if self._refusal:
-                raise JournalError(f"{self._path}: {self._refusal}", is_uncertain=True)
+                raise JournalError(
+                    f"{self._path}: {self._refusal}", is_uncertain=True, is_damaged=self._is_damaged
+                )
             with self._translated():
                 yield self._database
 
@@ -226,5 +229,11 @@ class SqliteJournalFile:
             is_uncertain = code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT)
             if is_uncertain:
                 self._refusal = f"failed earlier and must be opened anew: {error}"
+                self._is_damaged = code == sqlite3.SQLITE_CORRUPT
             said = "in use by another process" if code == sqlite3.SQLITE_BUSY else str(error)
-            raise JournalError(f"{self._path}: {said}", is_uncertain=is_uncertain) from error
+            is_damaged = code == sqlite3.SQLITE_CORRUPT
+            if is_damaged:
+                said += ". Put the folder back from a copy, or let SQLite's own tools recover the file"
+            raise JournalError(
+                f"{self._path}: {said}", is_uncertain=is_uncertain, is_damaged=is_damaged
+            ) from error

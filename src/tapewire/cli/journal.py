@@ -38,7 +38,7 @@ def check(data: Data) -> None:
     """Read all of the journal and say whether a system can start on it: status 0, or 3 if it cannot."""
     found = _done(lambda: check_journal(data))
     if sys.stdout.isatty():
-        print(f"entries {found.first_sequence} to {found.next_sequence}, {found.used_bytes:,} bytes")
+        print(f"entries {found.first_sequence} to {found.next_sequence - 1}, {found.used_bytes:,} bytes")
         for kind, count in sorted(found.entries.items()):
             print(f"  {count:>12,} {kind}")
         for snapshot in found.snapshots:

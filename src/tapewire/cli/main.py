@@ -423,7 +423,16 @@ def _run_system(
     if faults is not None:
         settings["faults"] = _read_faults(faults)
     try:
-        from tapewire.app import Limits, LogFormat, Settings, SettingsError, StartError, System, write_logs
+        from tapewire.app import (
+            Limits,
+            LogFormat,
+            RunError,
+            Settings,
+            SettingsError,
+            StartError,
+            System,
+            write_logs,
+        )
     except ImportError as error:
         fail(f"the trading system needs an extra: pip install 'tapewire[server]' ({error.name} is missing)")
 
@@ -434,7 +443,7 @@ def _run_system(
             print(json.dumps(system.ready_line()), flush=True)
             await serve(system)
 
-    run_program(until_stopped(main()), StartError, misuse=(SettingsError,))
+    run_program(until_stopped(main()), StartError, RunError, misuse=(SettingsError,))
 
 
 def _read_faults(path: Path) -> Faults:

@@ -55,7 +55,7 @@ class Retention:
     def __init__(self, bytes_max: int = BYTES_MAX, *, reserve_bytes: int = RESERVE_BYTES) -> None:
         least = BYTES_MAX_LEAST if reserve_bytes == RESERVE_BYTES else 2 * reserve_bytes
         if bytes_max < least:
-            raise ValueError(f"the journal needs at least {least} bytes, not {bytes_max}")
+            raise ValueError(f"the journal needs at least {least >> 20}M, not {bytes_max / (1 << 20):g}M")
         self.bytes_max = bytes_max
         self._near_bytes = bytes_max - reserve_bytes
 

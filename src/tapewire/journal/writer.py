@@ -103,8 +103,8 @@ class Writer:
             reports.append(self._write(group))
         is_trimming = self._is_measuring and self._queue.state is QueueState.OPEN
         # Also behind a group: a load may never leave the disk idle.
-        if is_trimming and self._trim():
-            reports.append(_ROOM_CHANGED)
+        if is_trimming:
+            reports += self._trim()
         return bool(group) or is_trimming, reports
 
     def close(self) -> None:
@@ -126,7 +126,8 @@ class Writer:
         except JournalError as error:
             self._queue.halt()
             self._is_stale = self._is_stale or error.is_uncertain
-            return Report(group, (), NotWritten(str(error), error.is_uncertain), is_probe)
+            failure = NotWritten(str(error), error.is_uncertain)
+            return Report(group, (), failure, is_probe, fatal=error if error.is_damaged else None)
         except Exception as error:  # noqa: BLE001 - told to the owner, together with the fate of the group
             self._queue.halt()
             return Report(group, (), NotWritten(str(error), may_survive=True), is_probe, fatal=error)
@@ -144,7 +145,8 @@ class Writer:
         except Lost as lost:
             return Report((), (), NotWritten(str(lost)), is_probe=True, fatal=lost)
         except JournalError as error:
-            return Report((), (), NotWritten(str(error), error.is_uncertain), is_probe=True)
+            fatal = error if error.is_damaged else None
+            return Report((), (), NotWritten(str(error), error.is_uncertain), is_probe=True, fatal=fatal)
         return self._write([_PROBE], is_probe=True)
 
     def _open_again(self) -> None:
@@ -162,8 +164,8 @@ class Writer:
             self.file.cut_from(self.next_sequence)
         self._is_stale = False
 
-    def _trim(self) -> bool:
-        """Measure, let one piece of history go if the bound is near; return whether ``full`` has changed."""
+    def _trim(self) -> list[Report]:
+        """Measure, let one piece of history go if the bound is near; tell what changes for the owner."""
         # First: what the loop's side asks for while this runs asks for another look.
         self._is_measuring = False
         self._unmeasured_bytes = 0
@@ -174,15 +176,19 @@ class Writer:
                 self.file.drop_before(drop_before)
                 holdings = self._holdings()
         except JournalError as error:
+            if error.is_damaged:
+                # Without room there is an end some day, and until then every group might meet the damage.
+                self._queue.halt()
+                return [Report((), (), NotWritten(str(error)), fatal=error)]
             # Nothing was promised about history. The next group tells whether the disk is in order.
             _LOG.warning("the journal's history could not be measured or dropped: %s", error)
             self._is_stale = self._is_stale or error.is_uncertain
-            return False
+            return []
         self.used_bytes = holdings.used_bytes
         was_full, self.full = self.full, self._retention.refusal(holdings)
         if self._retention.drop_before(holdings) is not None:
             self._is_measuring = True
-        return bool(was_full) != bool(self.full)
+        return [_ROOM_CHANGED] if bool(was_full) != bool(self.full) else []
 
     def _holdings(self) -> Holdings:
         return Holdings(self.file.used_bytes + self._snapshots_bytes, self.file.first_sequence, self._needed_from)

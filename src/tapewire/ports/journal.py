@@ -16,12 +16,13 @@ class JournalError(Exception):
     """The journal's file cannot be opened, read or written; the text says why.
 
     ``is_uncertain``: whether what was being written is on the disk, only a fresh reader can tell. The file takes
-    nothing more until it is opened anew.
+    nothing more until it is opened anew. ``is_damaged``: the file itself is damaged, and no further try helps.
     """
 
-    def __init__(self, text: str, *, is_uncertain: bool = False) -> None:
+    def __init__(self, text: str, *, is_uncertain: bool = False, is_damaged: bool = False) -> None:
         super().__init__(text)
         self.is_uncertain = is_uncertain
+        self.is_damaged = is_damaged
 
 
 class JournalFile(Protocol):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -73,6 +74,8 @@ _read_raw = msgspec.json.Decoder(_RawEnvelope).decode
 _read_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _read_text = msgspec.json.Decoder(str).decode
 _PATH = re.compile(r"at `\$\.?([A-Za-z.]*)")
+#: A number as JSON has it.
+_NUMBER = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _MISSING = re.compile(r"required field `([A-Za-z]+)`")
 
 
@@ -130,7 +133,7 @@ def read_fields(request_type: type[T], envelope: Envelope, message: bytes) -> T:
         request = _decode(request_type, message)
     except UNREADABLE as error:
         raise BadRequestError(envelope.guid, ResultCode.BAD_REQUEST, _explain(str(error))) from error
-    problem = _unknown_word(request) or request.problem()
+    problem = _odd_number(request_type, message) or _unknown_word(request) or request.problem()
     if problem is not None:
         raise BadRequestError(envelope.guid, ResultCode.BAD_REQUEST, problem)
     return request
@@ -170,15 +173,39 @@ def _explain(error: str) -> str:
 
 
 @cache
+def _decimals(request_type: type[WireRequest]) -> re.Pattern[bytes] | None:
+    """Return what finds the decimal fields of a request that are texts; None: it has no such field."""
+    hints = get_type_hints(request_type)
+    names = [
+        wire_name
+        for name, wire_name in zip(
+            request_type.__struct_fields__, request_type.__struct_encode_fields__, strict=True
+        )
+        if _holds(hints[name], Decimal)
+    ]
+    # Inside a text a quote is escaped, so these bytes are a key and its value.
+    return re.compile(rb'"(%s)"\s*:\s*"((?:[^"\\]|\\.)*)"' % "|".join(names).encode()) if names else None
+
+
+def _odd_number(request_type: type[WireRequest], message: bytes) -> str | None:
+    """Name a text that Python takes for a decimal and nobody else would: ``1_000``, other digits, blanks."""
+    decimals = _decimals(request_type)
+    for name, text in decimals.findall(message) if decimals is not None else ():
+        if not _NUMBER.fullmatch(text):
+            return f"Invalid or unsupported {name.decode()}"
+    return None
+
+
+@cache
 def _word_fields(request_type: type[WireRequest]) -> tuple[str, ...]:
     hints = get_type_hints(request_type)
-    return tuple(name for name in request_type.__struct_fields__ if _holds_word(hints[name]))
+    return tuple(name for name in request_type.__struct_fields__ if _holds(hints[name], Word))
 
 
-def _holds_word(annotation: object) -> bool:
-    if isinstance(annotation, type) and issubclass(annotation, Word):
+def _holds(annotation: object, kind: type) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, kind):
         return True
-    return any(_holds_word(argument) for argument in get_args(annotation))
+    return any(_holds(argument, kind) for argument in get_args(annotation))
 
 
 def _unknown_word(request: WireRequest) -> str | None:

@@ -13,6 +13,7 @@ Without a journal commands and steps reach the hall at once, and nothing outlive
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from tapewire.exchange import AccountTerms
@@ -172,15 +173,20 @@ class EmbeddedVenue:
     async def stop(self) -> None:
         """Bring what is known to journal and archive; ``run`` must have ended. The archive itself stays open.
 
-        Raises:
-            ArchiveError: The archive did not take it.
+        What they do not take is said in the log.
         """
         if self._sequencer is not None:
             await self._sequencer.stop()
         elif self._journal is not None:
             await self._journal.close()
         if self._may_keep:
-            await self._hall.keeper.flush()
+            with contextlib.suppress(ArchiveError):  # said by the keeper
+                await self._hall.keeper.flush()
+
+    @property
+    def portfolios(self) -> tuple[str, ...]:
+        """The portfolios that are open, in the order of their opening."""
+        return self._hall.accounts.names
 
     def journal_figures(self) -> Mapping[str, int]:
         """Return what the journal has done since the start, for the operator; empty without one."""
@@ -190,7 +196,7 @@ class EmbeddedVenue:
         return {
             "records": journal.written,
             "syncs": journal.groups,
-            "refused": journal.not_written,
+            "refused": journal.not_written + (self._sequencer.refused if self._sequencer is not None else 0),
             "waiting": journal.in_flight,
             "bytes": journal.used_bytes,
             "usable": int(not journal.refusal),

@@ -179,8 +179,10 @@ def decode_body(entry: Entry) -> Any:
             }
     except JournalError as error:
         raise ValueError(str(error)) from error
-    if isinstance(body, EpochStarted) and body.state is not None:
-        body = msgspec.structs.replace(body, state=f"{len(body.state)} bytes".encode())
+    if isinstance(body, EpochStarted):
+        # A state is a snapshot, and nothing for people.
+        size = None if body.state is None else len(body.state)
+        return {"after": body.after, "settings": msgspec.to_builtins(body.settings), "state_bytes": size}
     plain = msgspec.to_builtins(body)
     return plain if isinstance(plain, dict) else dict(zip(body.__struct_fields__, plain, strict=True))
 

@@ -15,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tapewire.exchange import FIRST_ORDER_ID, Accounts, AccountTerms, Exchange
-from tapewire.journal import SnapshotRefusedError, StepRun
+from tapewire.journal import StepRun
 from tapewire.market import BOND_TERMS, Market, Past, SessionName, TradingHours, pace_of
 from tapewire.model import Command, CommandKey, Done, Instrument, InstrumentKind, Refused, trading_day
 from tapewire.ports.archive import Archive
+from tapewire.ports.journal import JournalError
 from tapewire.venues.desk import Desk
 from tapewire.venues.directory import Directory
 from tapewire.venues.guid_memory import GuidMemory
@@ -76,7 +77,7 @@ class Hall:
 
         Raises:
             ValueError: Two instruments have the same name, or an account cannot be opened.
-            SnapshotRefusedError: The state belongs to other instruments.
+            JournalError: The state belongs to other instruments.
         """
         instruments = market.instruments
         if state is not None:
@@ -302,10 +303,10 @@ def _check_instruments(state: HallState, instruments: tuple[Instrument, ...]) ->
     if state.instruments == here:
         return
     if state.instruments[: len(here)] == here or here[: len(state.instruments)] == state.instruments:
-        raise SnapshotRefusedError(
+        raise JournalError(
             f"it trades {len(state.instruments)} instruments, not {len(here)}: --symbols {len(state.instruments)}"
         )
-    raise SnapshotRefusedError("it trades other instruments than this version of tapewire")
+    raise JournalError("it trades other instruments than this version of tapewire")
 
 
 def _market_of(settings: HallSettings, instruments: tuple[Instrument, ...]) -> Market:

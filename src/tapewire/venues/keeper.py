@@ -81,6 +81,8 @@ class Keeper:
                         _LOG.error("the archive takes nothing: %s", error)
                     self.failure = str(error)
                     raise
+                if self.failure:
+                    _LOG.warning("the archive takes what waits again")
                 self.failure = ""
                 del self._waiting[: len(rows)]
                 left -= len(rows)

@@ -38,6 +38,8 @@ __all__ = ["SNAPSHOT_EVERY_S", "STEPS_WAITING_MAX", "Sequencer"]
 
 #: Steps that may wait for the disk; more are left out, as when the loop is late.
 STEPS_WAITING_MAX = 20
+#: A disk that has not answered for so long hangs: steps go on, and what they do to portfolios is withheld.
+HANGS_S = 0.3
 #: A start replays at most about so much, unless a snapshot takes long to make.
 SNAPSHOT_EVERY_S = 60.0
 #: Part of the time that may go into snapshots.
@@ -51,6 +53,8 @@ class _Waiting(NamedTuple):
 
     #: The steps that come before it; None: steps pass it by.
     after: int | None
+    #: Since when, on the loop's time.
+    since_s: float
     apply: Callable[[Entry], None]
     failed: Callable[[NotWritten], None]
 
@@ -91,6 +95,8 @@ class Sequencer:
         self._snapshot_of = journal.applied_sequence
         self._sinks_failure: ExceptionGroup[Exception] | None = None
         self._events = 0
+        #: Commands that were refused before the journal was asked.
+        self.refused = 0
         #: Steps that found no time.
         self.steps_skipped = 0
 
@@ -176,7 +182,7 @@ class Sequencer:
     @property
     def is_behind(self) -> bool:
         """Whether something has happened that a start on the journal might not bring back."""
-        return bool(self._plan.unwritten) or self._is_uncertain
+        return bool(self._plan.unwritten) or self._is_uncertain or self._made > self._plan.granted_to
 
     def step(self) -> int:
         """Let one more step be due, make what may be made, and return the number of the participants' events.
@@ -185,10 +191,8 @@ class Sequencer:
             ExceptionGroup: Sinks have failed since the last call; all others were told.
         """
         events_before = self._events
-        if self._schedule():
-            self._make_steps()
-        else:
-            self.steps_skipped += 1
+        self.steps_skipped += not self._schedule()
+        self._make_steps()
         self._consider_snapshot()
         failure, self._sinks_failure = self._sinks_failure, None
         if failure is not None:
@@ -222,12 +226,13 @@ class Sequencer:
         is_vital: bool = False,
     ) -> NotWritten | None:
         if self._plan.has_backlog:
+            self.refused += 1
             return NotWritten(self._journal.refusal or "the journal has first to take what happened without it")
         refused = self._journal.append(
             kind, body, self._clock.now_ns(), self._on_written, self._on_failed, is_vital=is_vital
         )
         if refused is None:
-            self._waiting.append(_Waiting(self._plan.due, apply, failed))
+            self._waiting.append(_Waiting(self._plan.due, asyncio.get_running_loop().time(), apply, failed))
         return refused
 
     async def _written(self, kind: EntryKind, body: bytes, apply: Callable[[Entry], None]) -> None:
@@ -300,7 +305,11 @@ class Sequencer:
         def failed(_: NotWritten) -> None:
             self._plan.is_refused(run, self._made)
 
-        if self._grant(run, lambda _: self._plan.is_granted(run), failed) is not None:
+        def granted(_: Entry) -> None:
+            self._plan.is_granted(run)
+            self._release()
+
+        if self._grant(run, granted, failed) is not None:
             return False
         self._plan.asked_for(run)
         return True
@@ -316,8 +325,11 @@ class Sequencer:
         kind, body, at_ns = EntryKind.MARKET_STEPS, run.encode(), run.first_at_ns
         refused = self._journal.append(kind, body, at_ns, self._on_written, self._on_failed, is_vital=is_vital)
         if refused is None:
-            self._waiting.append(_Waiting(None, apply, failed))
+            self._waiting.append(_Waiting(None, asyncio.get_running_loop().time(), apply, failed))
         return refused
+
+    def _disk_hangs(self) -> bool:
+        return bool(self._waiting) and asyncio.get_running_loop().time() - self._waiting[0].since_s > HANGS_S
 
     def _withhold(self) -> None:
         if not self._withholds:
@@ -363,6 +375,10 @@ class Sequencer:
     def _make_until(self, step: int) -> None:
         while self._made < step:
             at_ns = self._plan.may_be_made_at(self._made)
+            if at_ns is None and self._disk_hangs():
+                # At the time that the entry at the disk says: whatever becomes of it, it will be this step.
+                at_ns = self._plan.asked_at(self._made)
+                self._withhold()
             if at_ns is None:
                 break
             self._events += self._hall.step(at_ns)

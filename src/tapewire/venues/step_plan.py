@@ -38,6 +38,8 @@ class StepPlan:
         self._asked = StepGrants()
         #: As the journal has it.
         self._granted = StepGrants()
+        #: The step behind the last one that the journal has, made or not.
+        self.granted_to = next_step
         #: Made without the journal and not in it yet, oldest first.
         self.unwritten: list[StepRun] = []
         #: So many of them, from the first on, are at the disk.
@@ -56,6 +58,7 @@ class StepPlan:
     def clear(self) -> None:
         """Take back all grants: the journal says so too."""
         self._asked, self._granted = StepGrants(), StepGrants()
+        self.granted_to = self.due
 
     # --- with the journal -------------------------------------------------------------------------------
 
@@ -73,18 +76,28 @@ class StepPlan:
     def asked_for(self, run: StepRun) -> None:
         """Note that a grant is on its way to the journal."""
         self._asked.add(run)
+        # Of the steps that it plans anew the journal's word counts no more.
+        self.granted_to = min(self.granted_to, run.first_step)
 
     def is_granted(self, run: StepRun) -> None:
         """Note that the journal has a grant."""
         self._granted.add(run)
+        self.granted_to = run.first_step + run.length
 
     def is_refused(self, run: StepRun, made: int) -> None:
         """Note that the journal has not taken a grant, nor what was asked for later.
 
-        Steps that wait for it are planned anew; all before ``made`` were made.
+        Steps that wait for it are planned anew; all before ``made`` were made, some perhaps in advance of it.
         """
+        ahead = min(made - run.first_step, run.length)
+        if ahead > 0:
+            self.unwritten.append(run._replace(length=ahead))
         self._asked.cut(run.first_step)
         self.due = min(self.due, max(run.first_step, made))
+
+    def asked_at(self, step: int) -> int | None:
+        """Return the time (UTC ns) for which a step was asked for, granted or not; None: it was not."""
+        return self._asked.at_ns(step)
 
     # --- without it -------------------------------------------------------------------------------------
 
@@ -114,7 +127,9 @@ class StepPlan:
     def is_written(self) -> None:
         """Note that the journal has the oldest run that was made without it."""
         self.at_disk -= 1
-        self._granted.add(self.unwritten.pop(0))
+        run = self.unwritten.pop(0)
+        self._granted.add(run)
+        self.granted_to = run.first_step + run.length
 
     # --- making -----------------------------------------------------------------------------------------
 
