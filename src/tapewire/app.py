@@ -261,7 +261,7 @@ class System:
             journal=self._journal(),
             hours=hours,
         )
-        self._cleanup.push_async_callback(venue.stop)
+        self._cleanup.push_async_callback(_stop, venue)
         await venue.start()
         owned = {portfolio for user in users_of(book) for portfolio in user.portfolios}
         ownerless = [name for name in venue.portfolios if name not in owned]
@@ -448,6 +448,14 @@ class System:
             grace_s = ANSWER_GRACE_S
         finally:
             await server.stop(grace_s)
+
+
+async def _stop(venue: EmbeddedVenue) -> None:
+    try:
+        await venue.stop()
+    except ArchiveError as error:
+        # With a journal nothing is lost by it: the next start makes these trades again.
+        _LOG.error("the archive has not taken the last trades: %s", error)
 
 
 async def _journal_kept(venue: EmbeddedVenue) -> None:

@@ -146,6 +146,8 @@ def test_the_metrics_are_all_described_and_exist() -> None:
         await asyncio.sleep(1)
         world.gateway.counters.handshakes_refused["404"] += 1
         world.gateway.counters.faults_struck = {"cut-1": 1}
+        names = ("records", "syncs", "refused", "waiting", "bytes", "usable")
+        world.gateway.counters.journal = lambda: dict.fromkeys(names, 1)
         for family in text_string_to_metric_families((await world.ask_admin("/metrics"))[1].decode()):
             total = "_total" if family.type == "counter" else ""
             if family.name.startswith("tapewire_"):

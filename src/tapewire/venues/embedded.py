@@ -13,7 +13,6 @@ Without a journal commands and steps reach the hall at once, and nothing outlive
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from tapewire.exchange import AccountTerms
@@ -173,15 +172,15 @@ class EmbeddedVenue:
     async def stop(self) -> None:
         """Bring what is known to journal and archive; ``run`` must have ended. The archive itself stays open.
 
-        What they do not take is said in the log.
+        Raises:
+            ArchiveError: The archive did not take it.
         """
         if self._sequencer is not None:
             await self._sequencer.stop()
         elif self._journal is not None:
             await self._journal.close()
         if self._may_keep:
-            with contextlib.suppress(ArchiveError):  # said by the keeper
-                await self._hall.keeper.flush()
+            await self._hall.keeper.flush()
 
     @property
     def portfolios(self) -> tuple[str, ...]:
