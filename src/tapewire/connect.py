@@ -10,18 +10,24 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from tapewire.adapters.clock import SystemClock
 from tapewire.adapters.http_client import AiohttpClient
 from tapewire.adapters.picows_client import PicowsConnector
 from tapewire.adapters.running_systems import RunningSystem, running_systems
 from tapewire.client.admin import Admin
+from tapewire.client.backfill import Backfill
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.errors import ClosedError, ConfigurationError
+from tapewire.client.events import Events
+from tapewire.client.fleet import Fleet
+from tapewire.client.http_reader import HttpReader
 from tapewire.client.order_entry import OrderEntry
 from tapewire.client.securities import search_securities
-from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
 from tapewire.model import Security
+from tapewire.ports.clock import Clock
+from tapewire.ports.network import Connector, HttpClient
 from tapewire.protocol.tokens import Secret
 
 __all__ = ["Connecting", "admin", "connect", "fetch_securities", "fetch_token", "find_admin", "find_broker"]
@@ -63,11 +69,24 @@ def connect(
         rng = random.Random()
         http = AiohttpClient(tls=tls)
         tokens = TokenKeeper(http, where.oauth, token, rng)
-        connector = PicowsConnector(tls)
-        supervisor = Supervisor(where.ws, connector, tokens, rng)
-        return Broker(where, supervisor, OrderEntry(where.cws, connector, tokens, rng), tokens, http)
+        return assembled(where, PicowsConnector(tls), tokens, http, rng, SystemClock())
 
     return Connecting(make)
+
+
+def assembled(
+    where: Endpoints,
+    connector: Connector,
+    tokens: TokenKeeper,
+    http: HttpClient,
+    rng: random.Random,
+    clock: Clock,
+) -> Broker:
+    """Return a broker of these parts, not started yet: live, or simulated."""
+    events = Events()
+    backfill = Backfill(HttpReader(where.http, tokens, http), clock)
+    fleet = Fleet(where.ws, connector, tokens, rng, events, backfill)
+    return Broker(where, fleet, OrderEntry(where.cws, connector, tokens, rng), events, tokens, http)
 
 
 class Connecting:

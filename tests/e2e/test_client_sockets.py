@@ -26,15 +26,14 @@ from tapewire import (
     TokenRefusedError,
     Trade,
 )
+from tapewire.adapters.clock import SystemClock
 from tapewire.adapters.picows_client import PicowsConnector
 from tapewire.app import Settings, System
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.errors import ConnectError as ClientConnectError
-from tapewire.client.order_entry import OrderEntry
-from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
-from tapewire.connect import fetch_token, find_broker
+from tapewire.connect import assembled, fetch_token, find_broker
 from tapewire.ports.network import ConnectError as TransportError
 from tapewire.ports.network import Transport
 from tapewire.simulation import SimulatedHttp
@@ -170,9 +169,7 @@ async def client_of(port: int, *, scheme: str = "ws") -> AsyncIterator[Broker]:
     where = Endpoints(url, url, f"http://127.0.0.1:{port}", "https://oauth.test")
     rng = random.Random(1)
     tokens = TokenKeeper(http, where.oauth, f"refresh-{SECRET}", rng)
-    connector = PicowsConnector()
-    entry = OrderEntry(where.cws, connector, tokens, rng)
-    broker = Broker(where, Supervisor(where.ws, connector, tokens, rng), entry, tokens, http)
+    broker = assembled(where, PicowsConnector(), tokens, http, rng, SystemClock())
     try:
         await broker.start()
         yield broker

@@ -10,6 +10,9 @@ from typing import TypeVar
 from tapewire.client.buffer import BufferPolicy, Conflate, Fail
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.errors import ConnectError, LimitError
+from tapewire.client.events import Events
+from tapewire.client.fleet import Fleet
+from tapewire.client.gap import GapLedger
 from tapewire.client.http_commands import HttpCommands
 from tapewire.client.http_reader import HttpReader
 from tapewire.client.order_entry import OrderEntry
@@ -17,7 +20,6 @@ from tapewire.client.orders import Orders
 from tapewire.client.portfolio import Portfolio
 from tapewire.client.portfolio_choice import PortfolioChoice
 from tapewire.client.subscription import Subscription
-from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
 from tapewire.model import Book, Exchange, Quote, Record, Trade
 from tapewire.ports.network import ConnectError as TransportError
@@ -40,14 +42,17 @@ class Broker:
     def __init__(
         self,
         endpoints: Endpoints,
-        supervisor: Supervisor,
+        fleet: Fleet,
         entry: OrderEntry,
+        events: Events,
         tokens: TokenKeeper,
         http: HttpClient,
     ) -> None:
         self.endpoints = endpoints
-        self._supervisor = supervisor
+        self._fleet = fleet
         self._entry = entry
+        #: What happens to connections and streams: ``async for event in broker.events``.
+        self.events = events
         self._tokens = tokens
         self._http = http
         self._reader = HttpReader(endpoints.http, tokens, http)
@@ -64,16 +69,22 @@ class Broker:
             ConnectError: The data socket cannot be opened.
         """
         await self._tokens.start()
-        await self._supervisor.start()
+        await self._fleet.start()
 
     async def close(self) -> None:
         """End all streams and connections; returns when no task and no socket is left."""
         async with AsyncExitStack() as stack:
             # The last first, and each whatever the others do.
+            stack.callback(self.events.close)
             stack.push_async_callback(self._http.close)
             stack.push_async_callback(self._tokens.close)
-            stack.push_async_callback(self._supervisor.close)
+            stack.push_async_callback(self._fleet.close)
             stack.push_async_callback(self._entry.close)
+
+    @property
+    def gaps(self) -> GapLedger:
+        """What streams may have missed, and what became of it."""
+        return self._fleet.gaps
 
     @property
     def portfolios(self) -> tuple[str, ...]:
@@ -83,13 +94,12 @@ class Broker:
     @property
     def received(self) -> int:
         """Messages that have come in since the start, over all connections."""
-        return self._supervisor.received
+        return self._fleet.received
 
     @property
     def unclaimed(self) -> int:
         """Messages that belonged to no stream: late data of cancelled ones, late answers."""
-        session = self._supervisor.session
-        return session.unclaimed if session else 0
+        return self._fleet.unclaimed
 
     def access_token(self) -> str:
         """Return the newest access token, for requests of your own. Keep it out of logs.
@@ -238,7 +248,7 @@ class Broker:
     ) -> Subscription[R]:
         if not request.format.known:
             raise LimitError("format", request.format, "Simple, Slim or Heavy")
-        return Subscription(request, codec(record, request.format), policy, name, self._supervisor)
+        return Subscription(request, codec(record, request.format), policy, name, self._fleet)
 
 
 def _within(what: str, asked: int, low: int, high: int) -> None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from tapewire.client.errors import BufferOverflowError, TapewireError
+from tapewire.client.gap import Gap
+from tapewire.model import Record
 
 __all__ = ["Buffer", "BufferPolicy", "Conflate", "DropOldest", "Fail"]
 
@@ -62,7 +65,11 @@ class Buffer:
         self._size = size
         self._fails = isinstance(policy, Fail)
         self._on_overflow = on_overflow
-        self._messages: deque[bytes] = deque()
+        self._items: deque[Any] = deque()
+        #: How many of them are no messages: records that were fetched, marks of gaps.
+        self._objects = 0
+        #: What came last.
+        self.newest: bytes | object | None = None
         self._bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         #: Whether the waiter has still to be told: once for all the messages of a burst.
@@ -81,7 +88,7 @@ class Buffer:
         self.has_overflowed = False
 
     def __len__(self) -> int:
-        return len(self._messages)
+        return len(self._items)
 
     def put(self, message: bytes) -> None:
         """Take one message. Called by the reader: never waits, never raises."""
@@ -89,12 +96,32 @@ class Buffer:
         if self._is_shut:
             self.dropped += 1
             return
-        messages = self._messages
+        items = self._items
         size = len(message)
-        if (len(messages) == self._size or self._bytes + size > BUFFER_BYTES_MAX) and not self._make_room(size):
+        if (len(items) >= self._size or self._bytes + size > BUFFER_BYTES_MAX) and not self._make_room(size):
             return
         self._bytes += size
-        messages.append(message)
+        self.newest = message
+        items.append(message)
+        if self._must_wake:
+            self._wake()
+
+    def put_object(self, item: Record | Gap) -> None:
+        """Take a record that did not come over the connection, or the mark of a gap, in its place among the rest.
+
+        A gap is not counted as a record, and no policy drops it.
+        """
+        is_record = isinstance(item, Record)
+        self.received += is_record
+        if self._is_shut:
+            self.dropped += is_record
+            return
+        if is_record:
+            if len(self._items) >= self._size and not self._make_room(0):
+                return
+            self.newest = item
+        self._objects += 1
+        self._items.append(item)
         if self._must_wake:
             self._wake()
 
@@ -105,32 +132,49 @@ class Buffer:
             self.error = error
             self._wake()
 
-    def take_nowait(self, limit: int | None = None) -> list[bytes]:
-        """Remove and return what is inside, oldest first, ``limit`` messages at most."""
-        messages = self._messages
-        if limit is None or len(messages) <= limit:
-            taken = list(messages)
-            messages.clear()
-            self._bytes = 0
+    @property
+    def first(self) -> Any:
+        """The oldest item, None if there is none."""
+        return self._items[0] if self._items else None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there are messages only: no records that were fetched, no marks of gaps."""
+        return not self._objects
+
+    def take_nowait(self, limit: int | None = None) -> list[Any]:
+        """Remove and return what is inside, oldest first, ``limit`` items at most."""
+        items = self._items
+        if limit is None or len(items) <= limit:
+            taken = list(items)
+            items.clear()
+            self._bytes = self._objects = 0
             return taken
-        take = messages.popleft
+        take = items.popleft
         taken = [take() for _ in range(limit)]
-        self._bytes -= sum(map(len, taken))
+        if self._objects:
+            self._objects -= sum(type(item) is not bytes for item in taken)
+            self._bytes -= sum(len(item) for item in taken if type(item) is bytes)
+        else:
+            self._bytes -= sum(map(len, taken))
         return taken
 
     def discard(self) -> None:
         """Drop all that is inside."""
-        self.dropped += len(self._messages)
-        self._messages.clear()
-        self._bytes = 0
+        self.dropped += len(self._items)
+        self._items.clear()
+        self._bytes = self._objects = 0
 
-    def pop_nowait(self) -> bytes | None:
-        """Remove and return the oldest message, None if there is none."""
-        if not self._messages:
+    def pop_nowait(self) -> Any:
+        """Remove and return the oldest item, None if there is none."""
+        if not self._items:
             return None
-        message = self._messages.popleft()
-        self._bytes -= len(message)
-        return message
+        item = self._items.popleft()
+        if type(item) is bytes:
+            self._bytes -= len(item)
+        else:
+            self._objects -= 1
+        return item
 
     async def wait(self) -> bool:
         """Return True when there is a message, False when the buffer has ended without an error.
@@ -139,7 +183,7 @@ class Buffer:
             BufferOverflowError: A message was lost that must not be, and all before it has been taken.
             TapewireError: What the buffer was ended with, once all that was inside has been taken.
         """
-        while not self._messages:
+        while not self._items:
             if self.has_overflowed:
                 raise BufferOverflowError(self.stream, self._size)
             if self._has_ended:
@@ -164,11 +208,25 @@ class Buffer:
             self.has_overflowed = self._is_shut = True
             self._on_overflow()
             return False
-        messages = self._messages
-        while messages and (len(messages) == self._size or self._bytes + size > BUFFER_BYTES_MAX):
-            self._bytes -= len(messages.popleft())
-            self.dropped += 1
+        while self._has_records and (len(self._items) >= self._size or self._bytes + size > BUFFER_BYTES_MAX):
+            self._drop_oldest()
         return True
+
+    @property
+    def _has_records(self) -> bool:
+        return len(self._items) > self._objects or any(not isinstance(item, Gap) for item in self._items)
+
+    def _drop_oldest(self) -> None:
+        """Drop the oldest record; marks of gaps stay in front of those that follow."""
+        marks = []
+        while isinstance(item := self._items.popleft(), Gap):
+            marks.append(item)
+        if type(item) is bytes:
+            self._bytes -= len(item)
+        else:
+            self._objects -= 1
+        self.dropped += 1
+        self._items.extendleft(reversed(marks))
 
     def _wake(self) -> None:
         self._must_wake = False

@@ -14,6 +14,7 @@
     ├── InvalidOrderError    an order has a value that none can have            caller    final
     ├── NotSentError         a command was not sent: nothing has happened       network   retriable
     ├── BufferOverflowError  a consumer was too slow for a lossless stream      caller    final
+    ├── GapError             a stream has missed something for good             network   retriable
     └── ClosedError          used after it was closed                           caller    final
 """
 
@@ -23,6 +24,7 @@ from enum import Enum
 from typing import Self
 from urllib.parse import urlsplit
 
+from tapewire.client.gap import Gap
 from tapewire.protocol.codes import ResultCode
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "ConnectError",
     "ConnectionLostError",
     "Fault",
+    "GapError",
     "InvalidOrderError",
     "LimitError",
     "NotSentError",
@@ -194,6 +197,20 @@ class BufferOverflowError(TapewireError):
 
     def __str__(self) -> str:
         return f"{self.stream}: the consumer fell {self.size} records behind"
+
+
+class GapError(TapewireError):
+    """A stream has missed something that could not be fetched. It goes on: iterate again to go on with it."""
+
+    fault = Fault.NETWORK
+    retriable = True
+
+    def __init__(self, gap: Gap) -> None:
+        super().__init__(gap)
+        self.gap = gap
+
+    def __str__(self) -> str:
+        return str(self.gap)
 
 
 class ClosedError(TapewireError):

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from tapewire.client.buffer import Buffer, BufferPolicy
-from tapewire.client.errors import ClosedError, RefusedError, TapewireError
+from tapewire.client.errors import ClosedError, GapError, RefusedError, TapewireError
+from tapewire.client.gap import Gap
 from tapewire.client.states import SubscriptionState, may_follow
 from tapewire.model import Record
 from tapewire.protocol.errors import MalformedMessageError
@@ -115,23 +116,20 @@ class Subscription(Generic[R]):
         self._require_opened()
         return _Batches(self)
 
+    def with_gaps(self) -> AsyncIterator[R | Gap]:
+        """Yield records, and in its place each ``Gap`` that could not be filled, instead of raising it."""
+        self._require_opened()
+        return _WithGaps(self)
+
     def __aiter__(self) -> Self:
         self._require_opened()
         return self
 
     async def __anext__(self) -> R:
-        buffer = self.buffer
-        while True:
-            message = buffer.pop_nowait()
-            if message is not None:
-                try:
-                    return self._decode(message)
-                except MalformedMessageError as error:
-                    self._note(error)
-                continue
-            self._require_opened()
-            if not await buffer.wait():
-                raise StopAsyncIteration
+        item = await self.next_item()
+        if isinstance(item, Gap):
+            raise GapError(item)
+        return item
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -166,11 +164,49 @@ class Subscription(Generic[R]):
 
     async def next_batch(self) -> list[R]:
         """Return what has come, at least one record; raises ``StopAsyncIteration`` at the end."""
-        while await self.buffer.wait():
-            records = self._read_all(self.buffer.take_nowait(BATCH_RECORDS_MAX))
+        buffer = self.buffer
+        while await buffer.wait():
+            if buffer.is_plain:
+                records = self._read_all(buffer.take_nowait(BATCH_RECORDS_MAX))
+            else:
+                records = self._read_mixed()
             if records:
                 return records
         raise StopAsyncIteration
+
+    async def next_item(self) -> R | Gap:
+        """Return the next record or gap; raises ``StopAsyncIteration`` at the end."""
+        buffer = self.buffer
+        while True:
+            item = buffer.pop_nowait()
+            if type(item) is bytes:
+                try:
+                    return self._decode(item)
+                except MalformedMessageError as error:
+                    self._note(error)
+            elif item is not None:
+                found: R | Gap = item
+                return found
+            else:
+                self._require_opened()
+                if not await buffer.wait():
+                    raise StopAsyncIteration
+
+    def _read_mixed(self) -> list[R]:
+        """Return the records up to the next gap; a gap that comes first is raised."""
+        records: list[R] = []
+        while len(records) < BATCH_RECORDS_MAX:
+            if isinstance(self.buffer.first, Gap):
+                if not records:
+                    raise GapError(self.buffer.pop_nowait())
+                break
+            item = self.buffer.pop_nowait()
+            if item is None:
+                break
+            record = self._read(item) if type(item) is bytes else item
+            if record is not None:
+                records.append(record)
+        return records
 
     def _overflowed(self) -> None:
         # Called by the reader. The broker need not send what nobody will get; what came before is delivered.
@@ -201,6 +237,19 @@ class Subscription(Generic[R]):
     def _require_opened(self) -> None:
         if self._state is SubscriptionState.NEW:
             raise ClosedError(f"{self.name} is not open: use `async with`, or `await stream.open()`")
+
+
+class _WithGaps(Generic[R]):
+    """Iterates over records and gaps."""
+
+    def __init__(self, subscription: Subscription[R]) -> None:
+        self._subscription = subscription
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> R | Gap:
+        return await self._subscription.next_item()
 
 
 class _Batches(Generic[R]):

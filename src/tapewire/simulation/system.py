@@ -11,9 +11,8 @@ from typing import Self
 
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
-from tapewire.client.order_entry import OrderEntry
-from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
+from tapewire.connect import assembled
 from tapewire.faults import FaultInjector, Faults
 from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.outbox import OutboxMode
@@ -94,14 +93,7 @@ class SimulatedSystem:
         where = Endpoints.from_base(f"http://{HOST_PORT}")
         rng = random.Random(self._random.getrandbits(64))
         tokens = TokenKeeper(self.http, where.oauth, REFRESH_TOKEN, rng)
-        connector = self.network.connector()
-        broker = Broker(
-            where,
-            Supervisor(where.ws, connector, tokens, rng),
-            OrderEntry(where.cws, connector, tokens, rng),
-            tokens,
-            _Shared(self.http),
-        )
+        broker = assembled(where, self.network.connector(), tokens, _Shared(self.http), rng, self.clock)
         try:
             await broker.start()
             yield broker

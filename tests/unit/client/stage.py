@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tapewire.client.broker import Broker
+from tapewire.client.connection import Connection
 from tapewire.client.endpoints import Endpoints
-from tapewire.client.order_entry import OrderEntry
-from tapewire.client.supervisor import Supervisor
+from tapewire.client.session import Session
 from tapewire.client.tokens import TokenKeeper
+from tapewire.connect import assembled
 from tapewire.ports.network import Transport
-from tapewire.simulation import HttpAddress, Network, SimulatedHttp
+from tapewire.simulation import HttpAddress, Network, SimulatedHttp, VirtualClock
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 SECRET = "s3cr3t"
@@ -259,20 +259,29 @@ class Stage:
         self.oauth: HttpAddress = self.http.listen("oauth.broker.test:443", self.service)
         rng = random.Random(7)
         self.tokens = TokenKeeper(self.http, ENDPOINTS.oauth, REFRESH_TOKEN, rng)
-        self.supervisor = Supervisor(ENDPOINTS.ws, self.network.connector(), self.tokens, rng)
-        self.entry = OrderEntry(ENDPOINTS.cws, self.network.connector(), self.tokens, rng)
-        self.client = Broker(ENDPOINTS, self.supervisor, self.entry, self.tokens, self.http)
+        self.client = assembled(ENDPOINTS, self.network.connector(), self.tokens, self.http, rng, VirtualClock())
+        self.fleet, self.entry = self.client._fleet, self.client._entry
+
+    @property
+    def session(self) -> Session | None:
+        """What the first connection carries."""
+        return self.fleet.links[0].session if self.fleet.links else None
+
+    @property
+    def connection(self) -> Connection[Session] | None:
+        """The first connection."""
+        return self.fleet.links[0]._connection if self.fleet.links else None
 
     def nothing_is_left(self) -> bool:
         """Whether the client's session waits for nothing and carries nothing."""
-        session = self.supervisor.session
-        assert session is not None
+        sessions = [link.session for link in self.fleet.links if link.session is not None]
         return not (
-            session.streams
-            or session._ends
-            or session._answers
-            or self.supervisor._wanted
-            or self.supervisor._waiting
+            any(session.streams or session._ends or session._answers for session in sessions)
+            or self.fleet._feed_of
+            or self.fleet._link_of
+            or self.fleet._shared
+            or self.fleet._filling
+            or self.fleet.gaps.open
             or self.entry._waiting
             or (self.entry._link is not None and self.entry._link.session.in_flight)
         )

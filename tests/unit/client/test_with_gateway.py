@@ -13,10 +13,9 @@ import pytest
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.errors import ConnectionLostError, RefusedError, TokenRefusedError
-from tapewire.client.order_entry import OrderEntry
 from tapewire.client.states import SubscriptionState
-from tapewire.client.supervisor import Supervisor
 from tapewire.client.tokens import TokenKeeper
+from tapewire.connect import assembled
 from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.tokens import TokenAuthority, User, hash_refresh_token, new_signing_key
 from tapewire.model import UNSET, Side, Topic
@@ -56,10 +55,7 @@ class World:
         where = Endpoints.from_base(f"http://{ADDRESS}")
         rng = random.Random(5)
         tokens = TokenKeeper(self.http, where.oauth, refresh_token, rng)
-        connector = self.network.connector()
-        supervisor = Supervisor(where.ws, connector, tokens, rng)
-        entry = OrderEntry(where.cws, connector, tokens, rng)
-        broker = Broker(where, supervisor, entry, tokens, Http(self.http))
+        broker = assembled(where, self.network.connector(), tokens, Http(self.http), rng, self.clock)
         try:
             await broker.start()
             yield broker

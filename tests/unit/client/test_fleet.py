@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from tapewire.client import supervisor as supervisor_module
+from tapewire.client import fleet
+from tapewire.client.asking import ANSWER_TIMEOUT_S
 from tapewire.client.connection import ConnectionState
 from tapewire.client.errors import (
     AnswerTimeoutError,
@@ -21,9 +23,10 @@ from tapewire.client.errors import (
     TokenRefusedError,
     TokenServiceError,
 )
+from tapewire.client.link import CLOSE_TIMEOUT_S, CONNECT_TIMEOUT_S
+from tapewire.client.planner import place
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription
-from tapewire.client.supervisor import ANSWER_TIMEOUT_S, CLOSE_TIMEOUT_S, CONNECT_TIMEOUT_S
 from tapewire.model import Trade
 from tapewire.protocol.frames import close_payload
 from tapewire.simulation import run_virtual
@@ -369,7 +372,7 @@ def test_a_cancellation_that_meets_the_answer_takes_the_stream_back() -> None:
         stage.broker.reply = silence
         trades, task = await opening(stage)
         request = await stage.broker.asked()
-        session = stage.supervisor.session
+        session = stage.session
         assert session is not None
         session.receive(answer(request["guid"]))  # the answer is here, the task has not run yet
         task.cancel()
@@ -409,7 +412,7 @@ def test_a_stream_closed_in_the_turn_of_its_answer_stays_closed() -> None:
         stage.broker.reply = silence
         trades, task = await opening(stage)
         request = await stage.broker.asked()
-        session = stage.supervisor.session
+        session = stage.session
         assert session is not None
         session.receive(answer(request["guid"]))
         await trades.close()
@@ -426,7 +429,7 @@ def test_a_connection_that_ends_with_the_answer_ends_the_opening(code: int) -> N
         stage.broker.reply = silence
         trades, task = await opening(stage)
         request = await stage.broker.asked()
-        session, connection = stage.supervisor.session, stage.supervisor._connection
+        session, connection = stage.session, stage.connection
         assert session is not None
         assert connection is not None
         session.receive(answer(request["guid"], code))
@@ -515,7 +518,7 @@ def test_opening_while_the_connection_is_ending_tells_why_it_ends(
     end: tuple[int, bytes], told: tuple[int, str]
 ) -> None:
     async def scenario(stage: Stage) -> None:
-        connection = stage.supervisor._connection
+        connection = stage.connection
         assert connection is not None
         # The far end has not heard of it, so the connection is not lost yet.
         connection.frame_received(*end, True, 0)
@@ -691,21 +694,25 @@ def test_close_after_a_loss_returns_at_once() -> None:
 
 
 def test_one_stream_too_many_is_refused_locally_and_may_be_opened_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "place", partial(place, links_max=3, streams_max=50))
+
     async def scenario(stage: Stage) -> None:
-        streams = [stage.client.trades("TEST") for _ in range(5_000)]
+        # One link of the three is kept for what is critical.
+        streams = [stage.client.trades(f"T{number}") for number in range(100)]
         async with asyncio.TaskGroup() as tasks:
             for stream in streams:
                 tasks.create_task(stream.open())
         extra = stage.client.trades("TEST")
-        with pytest.raises(LimitError, match="subscriptions a connection: 5001 asked for, the limit is 5000"):
+        with pytest.raises(LimitError, match="subscriptions: 101 asked for, the limit is 100"):
             await extra.open()
-        assert len(stage.broker.requests) == 5_000
-        assert extra.state is NEW
+        assert len(stage.broker.requests) == 100
+        assert len(stage.fleet.links) == 2
+        assert extra.state is CLOSED
         await streams[0].close()
-        await extra.open()
-        assert extra.state is ACTIVE
+        again = stage.client.trades("TEST")
+        await again.open()
+        assert again.state is ACTIVE
 
-    assert supervisor_module.SUBSCRIPTIONS_PER_CONNECTION_MAX == 5_000
     run(scenario)
 
 

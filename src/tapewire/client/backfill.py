@@ -1,0 +1,148 @@
+"""Fills gaps: fetches over HTTP what a stream has missed, or asks the restored stream for it.
+
+==============================  ================================================================================
+stream                          how its gap is closed
+==============================  ================================================================================
+book, quotes, summary, risks    the first message of the restored stream says all
+positions, orders, fills        the restored stream begins with all rows of the session; those that
+                                were delivered already are left out (``sieve``)
+bars                            the restored stream begins with the newest bar that was delivered
+trades                          ``alltrades`` over HTTP from the last trade on, while live ones are held back
+==============================  ================================================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from tapewire.client.errors import TapewireError
+from tapewire.client.feed import Feed
+from tapewire.client.gap import Gap, GapState
+from tapewire.client.http_reader import HttpReader, path_of
+from tapewire.model import Bar, TopicKind, Trade
+from tapewire.ports.clock import Clock
+from tapewire.protocol.errors import MalformedMessageError
+from tapewire.protocol.requests import SubscribeBars, SubscribeTrades
+
+__all__ = ["FILLED_MAX", "Backfill"]
+
+#: Trades that are fetched for one gap; what is missing beyond is left.
+FILLED_MAX = 50_000
+#: Trades of one answer: what the broker gives at most.
+_PAGE_TRADES = 5_000
+#: Gaps that are filled at the same time: the broker takes a hundred requests a second in all.
+_AT_ONCE = 8
+
+
+class Backfill:
+    """Knows of each kind of stream how a gap in it is closed."""
+
+    def __init__(self, reader: HttpReader, clock: Clock) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        #: The last trade that was delivered before the connection was lost.
+        self._last_ids: weakref.WeakKeyDictionary[Feed, int | None] = weakref.WeakKeyDictionary()
+
+    def now(self) -> datetime:
+        """Return the time of day, UTC."""
+        return datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC)
+
+    def is_needed(self, feed: Feed) -> bool:
+        """Whether something has to be fetched when a feed is restored."""
+        return feed.kind is TopicKind.TRADES
+
+    def prepare(self, feed: Feed) -> None:
+        """Make a feed that has lost its connection ready to be asked for again; more than once is as once."""
+        request = feed.request
+        if isinstance(request, SubscribeTrades):
+            if feed not in self._last_ids:
+                newest = _newest(feed)
+                self._last_ids[feed] = newest.id if isinstance(newest, Trade) else None
+            # What was held back before is fetched with the rest.
+            feed.hold()
+            feed.request = msgspec.structs.replace(request, depth=0)
+        elif isinstance(request, SubscribeBars):
+            newest = _newest(feed)
+            if isinstance(newest, Bar):
+                feed.request = msgspec.structs.replace(request, since_s=newest.time_s, skip_history=False)
+        elif feed.sieve is not None and getattr(request, "skip_history", False):
+            feed.sieve.unseen_before = feed.gap.since if feed.gap is not None else None
+            feed.request = msgspec.structs.replace(request, skip_history=False)
+
+    async def fill(self, feed: Feed, gap: Gap) -> None:
+        """Fetch what a stream of trades has missed, give it to subscribers, then what was held back meanwhile."""
+        last_id = self._last_ids.get(feed)
+        try:
+            async with self._turns:
+                trades, is_whole = await self._fetch(feed, last_id, gap)
+        except TapewireError as error:
+            trades, is_whole = [], False
+            gap.reason = str(error)
+        for trade in trades:
+            feed.put_record(msgspec.structs.replace(trade, existing=True))
+        gap.filled_records = len(trades)
+        if feed.has_lost_held or not is_whole:
+            gap.state = GapState.LEFT
+            gap.reason = gap.reason or f"more than {FILLED_MAX} trades were missed"
+            feed.put_record(gap)
+        else:
+            gap.state = GapState.FILLED
+        reached = trades[-1].id if trades else last_id
+        self._last_ids.pop(feed, None)
+        decode = _decoder(feed)
+        for message in feed.release_held():
+            if reached is None or not _is_known(decode, message, reached):
+                feed.put(message)
+
+    async def _fetch(self, feed: Feed, last_id: int | None, gap: Gap) -> tuple[list[Trade], bool]:
+        request = feed.request
+        assert isinstance(request, SubscribeTrades)
+        path = "/md/v2/Securities" + path_of(request.exchange, request.code) + "/alltrades"
+        query = {"take": str(_PAGE_TRADES), "includeVirtualTrades": str(request.include_virtual_trades).lower()}
+        if request.board:
+            query["instrumentGroup"] = request.board
+        if last_id is None:
+            query["from"] = str(int(gap.since.timestamp()))
+        trades: list[Trade] = []
+        while len(trades) < FILLED_MAX:
+            if last_id is not None:
+                query["fromId"] = str(last_id + 1)
+                query.pop("from", None)
+            page = await self._reader.rows(Trade, path, **query)
+            page.sort(key=lambda trade: trade.id)
+            fresh = [trade for trade in page if last_id is None or trade.id > last_id]
+            trades += fresh
+            if len(page) < _PAGE_TRADES or not fresh:
+                return trades, True
+            last_id = fresh[-1].id
+        return trades, False
+
+
+def _decoder(feed: Feed) -> Any:
+    return feed.subscriptions[0].codec.decode_message if feed.subscriptions else None
+
+
+def _newest(feed: Feed) -> Any:
+    decode, message = _decoder(feed), feed.newest
+    if decode is None or message is None:
+        return None
+    if not isinstance(message, bytes):
+        return message
+    try:
+        return decode(message)
+    except MalformedMessageError:
+        return None
+
+
+def _is_known(decode: Any, message: bytes, reached: int) -> bool:
+    """Whether a held message is of a trade that was fetched as well."""
+    try:
+        return decode is not None and decode(message).id <= reached
+    except MalformedMessageError:
+        return False

@@ -1,0 +1,231 @@
+"""What happens to connections and streams beside their data, as one typed stream of events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from tapewire.client.gap import Gap
+
+__all__ = [
+    "EVENTS_KEPT_MAX",
+    "BlockedEvent",
+    "CallbackFailedEvent",
+    "ConnectedEvent",
+    "Event",
+    "Events",
+    "GapClosedEvent",
+    "GapOpenedEvent",
+    "LostEvent",
+    "OverflowEvent",
+    "RefusedEvent",
+    "RestoredEvent",
+    "SilentEvent",
+    "WaitingEvent",
+]
+
+#: Events that wait for each of those who listen; the oldest goes first and is counted.
+EVENTS_KEPT_MAX = 1_000
+
+_LOG = logging.getLogger("tapewire.client")
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened; its text is one line for people."""
+
+
+class _OfLink(Event, frozen=True, kw_only=True):
+    """Something that happened to a connection; ``link`` is its number, ``lane`` what it is for."""
+
+    link: int
+    lane: str
+
+
+class ConnectedEvent(_OfLink, frozen=True, kw_only=True):
+    """A connection is open."""
+
+    #: Whether it takes the place of one that was lost.
+    is_again: bool
+
+    def __str__(self) -> str:
+        return f"connection {self.link} ({self.lane}) is open{' again' if self.is_again else ''}"
+
+
+class LostEvent(_OfLink, frozen=True, kw_only=True):
+    """A connection has ended that was wanted."""
+
+    code: int
+    reason: str
+    #: Streams that were on it.
+    streams: int
+
+    def __str__(self) -> str:
+        why = f"{self.code}: {self.reason}" if self.reason else str(self.code)
+        return f"connection {self.link} ({self.lane}) was lost ({why}) with {self.streams} streams"
+
+
+class WaitingEvent(_OfLink, frozen=True, kw_only=True):
+    """A connection could not be opened, or was lost; the next try comes after a pause."""
+
+    seconds: float
+    tries: int
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"connection {self.link} ({self.lane}): try {self.tries + 1} in {self.seconds:.1f} s ({self.reason})"
+        )
+
+
+class BlockedEvent(_OfLink, frozen=True, kw_only=True):
+    """The broker refuses connections again and again: tries are minutes apart from now on."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"connection {self.link} ({self.lane}) is blocked: {self.reason}"
+
+
+class RestoredEvent(_OfLink, frozen=True, kw_only=True):
+    """All streams of a connection were asked for again and answered."""
+
+    ok: int
+    refused: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"connection {self.link} ({self.lane}): {self.ok} streams restored, {self.refused} refused,"
+            f" in {self.seconds:.2f} s"
+        )
+
+
+class RefusedEvent(Event, frozen=True, kw_only=True):
+    """The broker will not serve a stream, or not any more."""
+
+    stream: str
+    code: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.stream} was refused: {self.code} {self.text}"
+
+
+class GapOpenedEvent(Event, frozen=True, kw_only=True):
+    """A stream has lost its connection."""
+
+    gap: Gap
+
+    def __str__(self) -> str:
+        return f"gap: {self.gap}"
+
+
+class GapClosedEvent(Event, frozen=True, kw_only=True):
+    """A stream flows again; the gap says whether anything is missing."""
+
+    gap: Gap
+
+    def __str__(self) -> str:
+        return f"gap: {self.gap}"
+
+
+class OverflowEvent(Event, frozen=True, kw_only=True):
+    """A consumer was too slow: messages were dropped, or a stream that drops nothing has ended."""
+
+    stream: str
+    dropped: int
+    has_ended: bool
+
+    def __str__(self) -> str:
+        return f"{self.stream}: {self.dropped} dropped" + (", the stream has ended" if self.has_ended else "")
+
+
+class SilentEvent(Event, frozen=True, kw_only=True):
+    """A stream, or a whole connection, has been silent for longer than it should, and what is done about it."""
+
+    #: The stream's name, or ``connection 2``.
+    subject: str
+    seconds: float
+    action: str
+
+    def __str__(self) -> str:
+        return f"{self.subject} has been silent for {self.seconds:.0f} s: {self.action}"
+
+
+class CallbackFailedEvent(Event, frozen=True, kw_only=True):
+    """A function of the program has raised; its stream goes on."""
+
+    stream: str
+    error: Exception
+
+    def __str__(self) -> str:
+        return f"{self.stream}: a callback has raised {type(self.error).__name__}"
+
+
+_WARNINGS = (LostEvent, BlockedEvent, RefusedEvent, OverflowEvent, SilentEvent, CallbackFailedEvent)
+
+
+class Events:
+    """Tells events to all who listen, and to the log."""
+
+    def __init__(self) -> None:
+        self._listeners: list[_Listener] = []
+        #: Events since the start.
+        self.count = 0
+
+    def tell(self, event: Event) -> None:
+        """Tell one event. Never waits, never raises."""
+        self.count += 1
+        left = isinstance(event, GapClosedEvent) and bool(event.gap.reason)
+        level = logging.WARNING if isinstance(event, _WARNINGS) or left else logging.INFO
+        _LOG.log(level, "%s", event)
+        for listener in self._listeners:
+            listener.put(event)
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """Yield every event from now on, in order."""
+        listener = _Listener(self._listeners)
+        self._listeners.append(listener)
+        return listener
+
+    def close(self) -> None:
+        """End the iterations of all who listen."""
+        for listener in tuple(self._listeners):
+            listener.end()
+
+
+class _Listener:
+    """One iteration. No generator: one would end for ever when a wait is cancelled."""
+
+    def __init__(self, all_of_them: list[_Listener]) -> None:
+        self._all = all_of_them
+        self._events: deque[Event] = deque(maxlen=EVENTS_KEPT_MAX)
+        self._news = asyncio.Event()
+        self._has_ended = False
+        #: Events that nobody took in time.
+        self.dropped = 0
+
+    def put(self, event: Event) -> None:
+        self.dropped += len(self._events) == EVENTS_KEPT_MAX
+        self._events.append(event)
+        self._news.set()
+
+    def end(self) -> None:
+        self._has_ended = True
+        self._all.remove(self)
+        self._news.set()
+
+    def __aiter__(self) -> _Listener:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._events:
+            if self._has_ended:
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+        return self._events.popleft()

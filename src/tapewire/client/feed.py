@@ -1,0 +1,189 @@
+"""One stream on the wire, shared by all subscriptions that ask for the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tapewire.client.errors import RefusedError, TapewireError
+from tapewire.client.gap import Gap
+from tapewire.client.planner import Lane
+from tapewire.client.sieve import Sieve, needs_sieve
+from tapewire.client.states import SubscriptionState, may_follow
+from tapewire.model import Record, TopicKind
+from tapewire.protocol.formats import Codec
+from tapewire.protocol.requests import (
+    SubscribeBars,
+    SubscribeClusters,
+    SubscribeRequest,
+    SubscribeTrades,
+    stream_of,
+)
+
+if TYPE_CHECKING:
+    from tapewire.client.subscription import Subscription
+
+__all__ = ["HELD_MAX", "Feed", "lane_of", "sharing_key"]
+
+#: Messages that are held while a gap is filled; more, and the gap is left.
+HELD_MAX = 100_000
+
+#: Streams whose every message, or whose first message of a new request, says all.
+STATE_KINDS = frozenset(
+    {
+        TopicKind.BOOK,
+        TopicKind.QUOTE,
+        TopicKind.SUMMARY,
+        TopicKind.RISK,
+        TopicKind.DERIVATIVES_RISK,
+        TopicKind.CLUSTER,
+    }
+)
+
+
+class Feed:
+    """What is wanted on the wire, over all connections that carry it.
+
+    Attributes:
+        request: What is asked for, without guid and token.
+        guid: Of the newest request; data of earlier ones are dropped.
+        subscriptions: Who gets the messages.
+        opened: Who waits for the first answer waits for this.
+        gap: What is open since the connection was lost; None while data flow.
+        tries: Requests in a row that were not answered.
+    """
+
+    def __init__(self, request: SubscribeRequest, name: str, codec: Codec[Any]) -> None:
+        self.request = request
+        self.name = name
+        self.kind = stream_of(request).kind
+        self.lane = lane_of(self.kind)
+        self.guid = ""
+        self.state = SubscriptionState.NEW
+        self.subscriptions: list[Subscription[Any]] = []
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.gap: Gap | None = None
+        self.tries = 0
+        #: Whether a new token was asked for because of the newest request.
+        self.has_renewed = False
+        #: Leaves out what was delivered before; None where nothing comes twice.
+        self.sieve = Sieve(self.kind, codec) if needs_sieve(self.kind) else None
+        self._held: list[bytes] | None = None
+        #: Whether more came than could be held.
+        self.has_lost_held = False
+
+    def __repr__(self) -> str:
+        return f"<Feed {self.name} {self.state.value} for {len(self.subscriptions)}>"
+
+    @property
+    def is_state(self) -> bool:
+        """Whether the next message after a cut says all."""
+        return self.kind in STATE_KINDS
+
+    @property
+    def newest(self) -> bytes | object | None:
+        """The last message that came, or the last record that was fetched; None before the first."""
+        return next((one.buffer.newest for one in self.subscriptions if one.buffer.newest is not None), None)
+
+    # --- messages ---------------------------------------------------------------------------------------
+
+    def route(self) -> Callable[[bytes], None]:
+        """Return where the reader puts messages: straight into the buffer where there is only one."""
+        if self._held is None and self.sieve is None and len(self.subscriptions) == 1:
+            return self.subscriptions[0].buffer.put
+        return self.put
+
+    def put(self, message: bytes) -> None:
+        """Give a message to all subscribers, or keep it back. Never waits, never raises."""
+        if self.sieve is not None and not self.sieve.passes(message):
+            return
+        held = self._held
+        if held is None:
+            for subscription in self.subscriptions:
+                subscription.buffer.put(message)
+        elif len(held) < HELD_MAX:
+            held.append(message)
+        else:
+            self.has_lost_held = True
+
+    def hold(self) -> None:
+        """Keep messages back: what came before them is still being fetched."""
+        self._held = []
+        self.has_lost_held = False
+
+    def release_held(self) -> list[bytes]:
+        """Return what was kept back, and keep nothing back from now on."""
+        held, self._held = self._held, None
+        return held or []
+
+    def put_record(self, record: Record | Gap) -> None:
+        """Give subscribers a record that did not come over the connection, or the mark of a gap."""
+        for subscription in self.subscriptions:
+            subscription.buffer.put_object(record)
+
+    # --- life -------------------------------------------------------------------------------------------
+
+    def moved(self, state: SubscriptionState) -> None:
+        """Enter another state, with all subscriptions."""
+        assert may_follow(self.state, state), f"{self.state} → {state}"
+        self.state = state
+        for subscription in self.subscriptions:
+            subscription.moved(state)
+
+    def granted(self) -> None:
+        """Note that data flow."""
+        self.tries = 0
+        self.has_renewed = False
+        if self.state is not SubscriptionState.ACTIVE:
+            self.state = SubscriptionState.ACTIVE
+            for subscription in tuple(self.subscriptions):
+                subscription.granted()
+        if not self.opened.done():
+            self.opened.set_result(None)
+
+    def refused(self, error: RefusedError) -> None:
+        """End all subscriptions: the broker will not have it, or not any more."""
+        self.state = SubscriptionState.REFUSED
+        for subscription in self.subscriptions:
+            subscription.refused(error)
+        self._fail(error)
+
+    def ended(self, error: TapewireError | None) -> None:
+        """End all subscriptions for good, with what consumers are told behind all that was received."""
+        if self.state not in (SubscriptionState.CLOSED, SubscriptionState.REFUSED):
+            self.state = SubscriptionState.CLOSED
+            for subscription in self.subscriptions:
+                subscription.ended(error)
+        self._fail(error)
+
+    def _fail(self, error: TapewireError | None) -> None:
+        if not self.opened.done():
+            if error is None:
+                self.opened.cancel()
+            else:
+                self.opened.set_exception(error)
+                # Whoever asked may be gone.
+                self.opened.exception()
+
+
+def lane_of(kind: TopicKind) -> Lane:
+    """Return the lane of a kind of stream: what concerns a portfolio is critical."""
+    return Lane.CRITICAL if kind.of_portfolio else Lane.MARKET
+
+
+def sharing_key(request: SubscribeRequest) -> SubscribeRequest | None:
+    """Return what equal requests have in common; None: this one cannot be shared.
+
+    One who joins later gets the last state at once. A stream with a past cannot be joined: the past has gone by.
+    """
+    kind = stream_of(request).kind
+    if isinstance(request, SubscribeTrades):
+        is_shared = request.depth == 0
+    elif isinstance(request, SubscribeBars):
+        is_shared = request.skip_history
+    else:
+        is_shared = kind in STATE_KINDS and not isinstance(request, SubscribeClusters)
+    return msgspec.structs.replace(request, guid="", token="") if is_shared else None

@@ -1,0 +1,348 @@
+"""The connections of a broker and the feeds they carry: what is wanted is kept here, whatever becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any, NamedTuple
+
+from tapewire.client.backfill import Backfill
+from tapewire.client.errors import ClosedError, ConnectionLostError, LimitError, RefusedError, TapewireError
+from tapewire.client.events import Events, GapClosedEvent, GapOpenedEvent, RefusedEvent
+from tapewire.client.feed import Feed, sharing_key
+from tapewire.client.gap import Gap, GapLedger, GapState
+from tapewire.client.link import Link, LinkState
+from tapewire.client.planner import Lane, Load, NoRoom, place
+from tapewire.client.states import SubscriptionState
+from tapewire.client.subscription import Subscription
+from tapewire.client.tokens import TokenKeeper
+from tapewire.ports.network import Connector
+from tapewire.protocol.requests import SubscribeRequest
+
+__all__ = ["Fleet"]
+
+
+class _Filling(NamedTuple):
+    """What was missed is being fetched."""
+
+    task: asyncio.Task[None]
+    gap: Gap
+
+
+class Fleet:
+    """Brings subscriptions to the broker: shares equal ones, places them on connections, restores them.
+
+    Implements ``SubscriptionOwner`` and ``LinkOwner``.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        connector: Connector,
+        tokens: TokenKeeper,
+        rng: random.Random,
+        events: Events,
+        backfill: Backfill,
+    ) -> None:
+        self._url = url
+        self._connector = connector
+        self._tokens = tokens
+        self._random = rng
+        self._events = events
+        self._backfill = backfill
+        #: What streams may have missed.
+        self.gaps = GapLedger()
+        self._links: list[Link] = []
+        self._numbers = 0
+        self._opening: dict[Lane, asyncio.Task[Link]] = {}
+        #: Feeds that one more subscription may join.
+        self._shared: dict[SubscribeRequest, Feed] = {}
+        self._feed_of: dict[Subscription[Any], Feed] = {}
+        self._link_of: dict[Feed, Link] = {}
+        self._filling: dict[Feed, _Filling] = {}
+        self._received_before = 0
+        #: Why nothing can be asked for.
+        self._error: TapewireError | None = ClosedError("the broker is not connected")
+
+    # --- what may be known ------------------------------------------------------------------------------
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The connections, for reading."""
+        return tuple(self._links)
+
+    @property
+    def received(self) -> int:
+        """Messages that have come in over all connections."""
+        return self._received_before + sum(link.received for link in self._links)
+
+    @property
+    def unclaimed(self) -> int:
+        """Messages of the connections of now that belonged to nobody."""
+        return sum(link.session.unclaimed for link in self._links if link.session is not None)
+
+    # --- life -------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the first connection.
+
+        Raises:
+            ConnectError: It cannot be opened.
+        """
+        self._error = None
+        try:
+            await self._open_link(Lane.MARKET)
+        except BaseException:
+            self._error = ClosedError("the broker is not connected")
+            raise
+
+    async def close(self) -> None:
+        """End all streams and connections; returns when nothing of them is left."""
+        if self._error is None or not isinstance(self._error, ClosedError):
+            self._error = ClosedError("the broker was closed")
+        tasks = [*(filling.task for filling in self._filling.values()), *self._opening.values()]
+        for task in tasks:
+            task.cancel()
+        self._end_all(None)
+        links, self._links = self._links, []
+        self._received_before += sum(link.received for link in links)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        closing = [asyncio.ensure_future(link.close()) for link in links]
+        try:
+            await asyncio.gather(*closing)
+        except BaseException:
+            for task in closing:
+                task.cancel()
+            await asyncio.gather(*closing, return_exceptions=True)
+            raise
+
+    # --- SubscriptionOwner ------------------------------------------------------------------------------
+
+    async def open(self, subscription: Subscription[Any]) -> None:
+        """Ask the broker for a stream, or join it to one that is there, and return when data flow."""
+        if self._error is not None:
+            raise self._error.again()
+        key = sharing_key(subscription.request)
+        feed = None if key is None else self._shared.get(key)
+        if feed is None:
+            feed = Feed(subscription.request, subscription.name, subscription.codec)
+            feed.state = SubscriptionState.PENDING
+            if key is not None:
+                self._shared[key] = feed
+        self._join(subscription, feed)
+        try:
+            if feed not in self._link_of and feed.state is SubscriptionState.PENDING:
+                await self._place(feed)
+            await asyncio.shield(feed.opened)
+            self._check_wanted(subscription)
+        except asyncio.CancelledError:
+            if subscription in self._feed_of:
+                self.release(subscription)
+                subscription.ended(None)
+                raise
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            # It was closed while it was being opened.
+            raise (self._error or _closed(subscription)).again() from None
+        except TapewireError as error:
+            if subscription in self._feed_of:
+                self.release(subscription)
+                subscription.ended(error)
+            raise error.again() from None
+
+    def _check_wanted(self, subscription: Subscription[Any]) -> None:
+        """Look whether the stream has ended in the turn in which it was granted."""
+        if subscription not in self._feed_of:
+            raise subscription.buffer.error or self._error or _closed(subscription)
+
+    def release(self, subscription: Subscription[Any]) -> None:
+        """Want a stream no longer; the last one who leaves cancels it."""
+        feed = self._feed_of.pop(subscription, None)
+        if feed is None:
+            return
+        feed.subscriptions.remove(subscription)
+        if feed.subscriptions:
+            link = self._link_of.get(feed)
+            if link is not None:
+                link.reroute(feed)
+            return
+        self._drop(feed)
+        feed.ended(None)
+
+    # --- LinkOwner --------------------------------------------------------------------------------------
+
+    def feed_granted(self, feed: Feed) -> None:
+        """Let data flow, after what was missed."""
+        gap, feed.gap = feed.gap, None
+        is_first = feed.state is SubscriptionState.PENDING
+        feed.granted()
+        if is_first or gap is None:
+            return
+        gap.until = self._backfill.now()
+        if not self._backfill.is_needed(feed):
+            gap.state = GapState.FILLED
+            self._close_gap(gap)
+        else:
+            task = asyncio.create_task(self._fill(feed, gap), name=f"gap of {feed.name}")
+            self._filling[feed] = _Filling(task, gap)
+
+    def feed_refused(self, feed: Feed, error: RefusedError) -> None:
+        """End a feed: the broker will not have it."""
+        self._events.tell(RefusedEvent(stream=feed.name, code=error.code, text=error.text))
+        self._forget(feed)
+        self._leave_gap(feed, str(error))
+        feed.refused(error)
+
+    def feed_unanswered(self, feed: Feed, error: TapewireError) -> None:
+        """End a feed that nobody has ever answered for."""
+        self._forget(feed)
+        feed.ended(error)
+
+    def link_lost(self, link: Link, error: ConnectionLostError) -> None:
+        """Keep what was active for the next connection; what was never granted is told."""
+        now = self._backfill.now()
+        for feed in tuple(link.feeds):
+            if feed.state is SubscriptionState.PENDING:
+                link.feeds.pop(feed)
+                self.feed_unanswered(feed, error)
+                continue
+            filling = self._filling.pop(feed, None)
+            if filling is not None:
+                # What was fetched is fetched again, and more: the gap goes on.
+                filling.task.cancel()
+                feed.gap = filling.gap
+            if feed.state is SubscriptionState.ACTIVE:
+                feed.moved(SubscriptionState.RESTORING)
+            if feed.gap is None:
+                feed.gap = Gap(stream=feed.name, since=now, cause=str(error))
+                self.gaps.begin(feed.gap)
+                self._events.tell(GapOpenedEvent(gap=feed.gap))
+            self._backfill.prepare(feed)
+
+    def link_failed(self, link: Link, error: TapewireError) -> None:
+        """End everything: no connection can be used any more."""
+        self._error = error
+        self._end_all(error)
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    def _join(self, subscription: Subscription[Any], feed: Feed) -> None:
+        newest = feed.newest if feed.is_state else None
+        feed.subscriptions.append(subscription)
+        self._feed_of[subscription] = feed
+        subscription.moved(SubscriptionState.PENDING)
+        link = self._link_of.get(feed)
+        if link is not None:
+            link.reroute(feed)
+        if feed.state is SubscriptionState.ACTIVE:
+            if isinstance(newest, bytes):
+                subscription.buffer.put(newest)
+            subscription.granted()
+        elif feed.state is SubscriptionState.RESTORING:
+            subscription.moved(SubscriptionState.RESTORING)
+
+    async def _place(self, feed: Feed) -> None:
+        """Bring a feed to a link that has room for it, opening one if need be."""
+        while feed.state is SubscriptionState.PENDING and feed not in self._link_of:
+            links = [link for link in self._links if link.state is not LinkState.CLOSED]
+            found = place(feed.lane, [Load(link.lane, len(link.feeds)) for link in links])
+            if isinstance(found, NoRoom):
+                raise LimitError("subscriptions", found.streams + 1, found.streams_max)
+            if found.link is None:
+                await self._link_for(feed.lane)
+                continue
+            link = links[found.link]
+            if link.state is not LinkState.OPEN:
+                # Nobody is made to wait for a connection that may come in minutes.
+                raise ConnectionLostError(1006, "the connection is being restored")
+            self._link_of[feed] = link
+            link.ask(feed)
+
+    async def _link_for(self, lane: Lane) -> None:
+        """Open one more link; those who need one of the same lane share the wait."""
+        opening = self._opening.get(lane)
+        if opening is None:
+            opening = self._opening[lane] = asyncio.create_task(self._open_link(lane), name="new connection")
+            opening.add_done_callback(lambda _: self._opening.pop(lane, None))
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            if opening.cancelled():
+                raise ClosedError("the broker was closed") from None
+            raise
+
+    async def _open_link(self, lane: Lane) -> Link:
+        self._numbers += 1
+        link = Link(
+            self._numbers,
+            lane,
+            self._url,
+            self._connector,
+            self._tokens,
+            random.Random(self._random.getrandbits(64)),
+            self._events,
+            self,
+        )
+        # It has its place while it is being opened: nobody opens one too many.
+        self._links.append(link)
+        try:
+            await link.start()
+        except BaseException:
+            if link in self._links:
+                self._links.remove(link)
+            raise
+        return link
+
+    def _drop(self, feed: Feed) -> None:
+        """Cancel a feed that nobody wants."""
+        link = self._link_of.get(feed)
+        if link is not None:
+            link.drop(feed)
+        self._forget(feed)
+        self._leave_gap(feed, "the stream was closed")
+
+    def _forget(self, feed: Feed) -> None:
+        self._link_of.pop(feed, None)
+        key = sharing_key(feed.request)
+        if key is not None and self._shared.get(key) is feed:
+            del self._shared[key]
+        filling = self._filling.pop(feed, None)
+        if filling is not None:
+            filling.task.cancel()
+            feed.gap = filling.gap
+        for subscription in feed.subscriptions:
+            self._feed_of.pop(subscription, None)
+
+    def _end_all(self, error: TapewireError | None) -> None:
+        for feed in dict.fromkeys(self._feed_of.values()):
+            link = self._link_of.get(feed)
+            if link is not None:
+                link.feeds.pop(feed, None)
+            self._forget(feed)
+            self._leave_gap(feed, "the broker was closed" if error is None else str(error))
+            feed.ended(error)
+
+    # --- gaps -------------------------------------------------------------------------------------------
+
+    async def _fill(self, feed: Feed, gap: Gap) -> None:
+        await self._backfill.fill(feed, gap)
+        self._filling.pop(feed, None)
+        link = self._link_of.get(feed)
+        if link is not None:
+            link.reroute(feed)
+        self._close_gap(gap)
+
+    def _leave_gap(self, feed: Feed, reason: str) -> None:
+        gap, feed.gap = feed.gap, None
+        if gap is not None:
+            gap.state, gap.reason = GapState.LEFT, reason
+            self._close_gap(gap)
+
+    def _close_gap(self, gap: Gap) -> None:
+        self.gaps.close(gap)
+        self._events.tell(GapClosedEvent(gap=gap))
+
+
+def _closed(subscription: Subscription[Any]) -> ClosedError:
+    return ClosedError(f"{subscription.name} was closed while it was being opened")

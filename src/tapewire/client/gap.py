@@ -1,0 +1,87 @@
+"""Gaps: what a stream may have missed, from when to when and why; and the ledger that keeps them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import datetime
+from enum import Enum
+
+import msgspec
+
+__all__ = ["GAPS_KEPT_MAX", "Gap", "GapLedger", "GapState"]
+
+#: Closed gaps that are remembered; the oldest goes first. Open ones are as many as there are streams.
+GAPS_KEPT_MAX = 10_000
+
+
+class GapState(Enum):
+    """What has become of a gap."""
+
+    #: The connection is not restored yet, or what was missed is being fetched.
+    OPEN = "open"
+    #: Nothing is missing: a newer state replaced what was missed, or it was fetched.
+    FILLED = "filled"
+    #: It could not be filled: something may be missing for good.
+    LEFT = "left"
+
+
+class Gap(msgspec.Struct, kw_only=True, eq=False):
+    """A time in which a stream had no connection."""
+
+    #: The stream's name: ``trades:SBER``.
+    stream: str
+    #: When the connection was last known to be good, and when data flowed again; UTC.
+    since: datetime
+    until: datetime | None = None
+    #: Why: ``connection lost (1006)``.
+    cause: str
+    state: GapState = GapState.OPEN
+    #: Records that were fetched to fill it; they have ``existing`` set.
+    filled_records: int = 0
+    #: Why it was left.
+    reason: str = ""
+
+    def __str__(self) -> str:
+        until = "now" if self.until is None else f"{self.until:%H:%M:%S}"
+        text = f"{self.stream}: {self.since:%Y-%m-%d %H:%M:%S} to {until} UTC, {self.cause}; {self.state.value}"
+        return f"{text} ({self.reason})" if self.reason else text
+
+
+class GapLedger:
+    """All gaps of a broker's streams since the start, as far as they are kept."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Gap] = {}
+        self._closed: deque[Gap] = deque(maxlen=GAPS_KEPT_MAX)
+        #: Gaps by what became of them, also those that are not kept any more.
+        self.filled = 0
+        self.left = 0
+
+    def __iter__(self) -> Iterator[Gap]:
+        """Yield the closed ones, oldest first, then those that are open."""
+        yield from self._closed
+        yield from self._open.values()
+
+    def __len__(self) -> int:
+        return len(self._open) + len(self._closed)
+
+    @property
+    def open(self) -> tuple[Gap, ...]:
+        """Those that are not closed yet."""
+        return tuple(self._open.values())
+
+    def begin(self, gap: Gap) -> None:
+        """Note a gap that has opened."""
+        self._open[id(gap)] = gap
+
+    def close(self, gap: Gap) -> None:
+        """Note that a gap is filled or left."""
+        assert gap.state is not GapState.OPEN, "it says how it ended"
+        if self._open.pop(id(gap), None) is None:
+            return
+        self._closed.append(gap)
+        if gap.state is GapState.FILLED:
+            self.filled += 1
+        else:
+            self.left += 1

@@ -1,0 +1,446 @@
+"""One place for a connection of the data socket, over all its lives.
+
+::
+
+    connecting ──► open ──► lost ──► waiting ──► connecting …
+        └── refused or nobody there ──┘   └── blocked: the same with pauses of minutes
+
+=======  =======================================================================================================
+what     how it is noticed and what follows
+=======  =======================================================================================================
+cut      the transport says so: all streams are restoring, the next try comes after a pause with jitter
+silence  a ping every ``PING_EVERY_S``; nothing at all within ``PING_TIMEOUT_S``: the connection is dropped
+no       a request that is not answered in ``ANSWER_TIMEOUT_S`` is made again under another guid; after
+answer   ``TRIES_MAX`` the connection is dropped
+refusal  401: one new token, once more; 429 and 5xx while restoring: again after a pause; else it is final
+=======  =======================================================================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from enum import Enum
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+
+from tapewire.client import errors
+from tapewire.client.asking import ANSWER_TIMEOUT_S, Asking
+from tapewire.client.backoff import Backoff
+from tapewire.client.connection import Connection, ConnectionState
+from tapewire.client.errors import (
+    AnswerTimeoutError,
+    ClosedError,
+    ConnectionLostError,
+    RefusedError,
+    TapewireError,
+    TokenRefusedError,
+)
+from tapewire.client.events import (
+    BlockedEvent,
+    ConnectedEvent,
+    Event,
+    Events,
+    LostEvent,
+    RestoredEvent,
+    WaitingEvent,
+)
+from tapewire.client.feed import Feed
+from tapewire.client.planner import Lane
+from tapewire.client.session import Session
+from tapewire.client.states import SubscriptionState
+from tapewire.client.tokens import TokenKeeper
+from tapewire.ports.network import ConnectError, Connector
+from tapewire.protocol.codes import CloseCode, ResultCode
+from tapewire.protocol.messages import SystemMessage, data_tail
+from tapewire.protocol.requests import Ping, Unsubscribe, request_bytes
+
+__all__ = ["Link", "LinkOwner", "LinkState"]
+
+CONNECT_TIMEOUT_S = 10.0
+#: How long an orderly end may take before the connection is dropped.
+CLOSE_TIMEOUT_S = 1.0
+PING_EVERY_S = 10.0
+PING_TIMEOUT_S = 5.0
+#: Requests for one stream that may go unanswered in a row.
+TRIES_MAX = 3
+#: Pause before a stream is asked for again that a busy broker has refused: drawn between these.
+REFUSED_PAUSE_S = (1.0, 5.0)
+
+_REFUSING_STATUSES = frozenset({401, 403, 406, 429})
+
+
+class LinkState(Enum):
+    """Where a link is in its life."""
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    WAITING = "waiting"
+    CLOSED = "closed"
+
+
+class LinkOwner(Protocol):
+    """Who decides what a link carries."""
+
+    def feed_granted(self, feed: Feed) -> None:
+        """The broker serves a feed, for the first time or again."""
+
+    def feed_refused(self, feed: Feed, error: RefusedError) -> None:
+        """The broker will not serve a feed."""
+
+    def feed_unanswered(self, feed: Feed, error: TapewireError) -> None:
+        """Nobody has answered the first request for a feed, or the connection was lost before."""
+
+    def link_lost(self, link: Link, error: ConnectionLostError) -> None:
+        """Data do not flow; the link tries again. Its active feeds are to be restored."""
+
+    def link_failed(self, link: Link, error: TapewireError) -> None:
+        """The link will not try again: nobody could help it."""
+
+
+class Link:
+    """Keeps one connection open and asks on it for the feeds that it carries."""
+
+    def __init__(
+        self,
+        number: int,
+        lane: Lane,
+        url: str,
+        connector: Connector,
+        tokens: TokenKeeper,
+        rng: random.Random,
+        events: Events,
+        owner: LinkOwner,
+    ) -> None:
+        self.number = number
+        self.lane = lane
+        self.state = LinkState.CONNECTING
+        #: What it carries, the oldest first; a dictionary for its order.
+        self.feeds: dict[Feed, None] = {}
+        self._url = url
+        self._connector = connector
+        self._tokens = tokens
+        self._random = rng
+        self._events = events
+        self._owner = owner
+        self._backoff = Backoff(rng)
+        self._asking: Asking[Feed] = Asking()
+        self._connection: Connection[Session] | None = None
+        self._news = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: asyncio.Task[None] | None = None
+        self._retries: dict[Feed, asyncio.TimerHandle] = {}
+        self._is_closing = False
+        self._was_open = False
+        self._received_before = 0
+
+    def __repr__(self) -> str:
+        return f"<Link {self.number} {self.lane.value} {self.state.value}, {len(self.feeds)} feeds>"
+
+    @property
+    def received(self) -> int:
+        """Messages that have come in over all its connections."""
+        return self._received_before + (self._connection.received if self._connection is not None else 0)
+
+    @property
+    def session(self) -> Session | None:
+        """What the connection of now carries."""
+        return None if self._connection is None else self._connection.session
+
+    # --- life -------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the connection, and keep it open from then on.
+
+        Raises:
+            ConnectError: It cannot be opened; nothing is tried again.
+        """
+        try:
+            connection = await self._connect()
+        except ConnectError as error:
+            self.state = LinkState.CLOSED
+            raise errors.ConnectError(self._url, error.reason) from error
+        if self._is_closing:
+            connection.abort()
+            raise ClosedError("the broker was closed")
+        self._entered(connection)
+        self._running = asyncio.create_task(self._run(connection), name=f"connection {self.number}")
+
+    async def close(self) -> None:
+        """End the connection and try no more. Cancelled, it does not wait for the broker's goodbye."""
+        self._is_closing = True
+        connection = self._connection
+        try:
+            if connection is not None and connection.state is not ConnectionState.CLOSED:
+                connection.close(CloseCode.NORMAL)
+                gone = self._running
+                if gone is not None:
+                    await asyncio.wait({gone}, timeout=CLOSE_TIMEOUT_S)
+        finally:
+            if connection is not None:
+                connection.abort()
+            tasks = [*self._tasks, *([self._running] if self._running is not None else [])]
+            for task in tasks:
+                task.cancel()
+            for handle in self._retries.values():
+                handle.cancel()
+            self.state = LinkState.CLOSED
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, connection: Connection[Session]) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            opened_at_s = loop.time()
+            await self._serve(connection)
+            self._left(connection)
+            if self._is_closing:
+                return
+            assert connection.end is not None, "a connection that has ended says why"
+            self._backoff.lost(loop.time() - opened_at_s)
+            reason = str(ConnectionLostError(*connection.end))
+            while True:
+                await self._pause(reason)
+                try:
+                    connection = await self._connect()
+                except ConnectError as error:
+                    reason = error.reason
+                    was_blocked = self._backoff.is_blocked
+                    self._backoff.failed(was_refused=error.status in _REFUSING_STATUSES)
+                    if self._backoff.is_blocked and not was_blocked:
+                        self._tell(BlockedEvent, reason=reason)
+                else:
+                    break
+            self._entered(connection)
+
+    async def _pause(self, reason: str) -> None:
+        self.state = LinkState.WAITING
+        seconds = self._backoff.pause_s()
+        self._tell(WaitingEvent, seconds=seconds, tries=self._backoff.tries, reason=reason)
+        await asyncio.sleep(seconds)
+
+    async def _connect(self) -> Connection[Session]:
+        self.state = LinkState.CONNECTING
+        connection = Connection(Session(), lambda _code, _reason: self._news.set())
+        await self._connector.connect(self._url, connection, timeout_s=CONNECT_TIMEOUT_S)
+        return connection
+
+    def _entered(self, connection: Connection[Session]) -> None:
+        self._connection = connection
+        self.state = LinkState.OPEN
+        self._tell(ConnectedEvent, is_again=self._was_open)
+        self._was_open = True
+        # Servers end connections that never say whose they are.
+        self._ping(connection)
+        self._asking.begin(((feed, feed.lane is Lane.CRITICAL) for feed in self.feeds), self._now())
+
+    def _left(self, connection: Connection[Session]) -> None:
+        self._received_before += connection.received
+        self._connection = None
+        self._asking.clear()
+        for handle in self._retries.values():
+            handle.cancel()
+        self._retries.clear()
+        if self._is_closing:
+            return
+        code, reason = connection.end or (CloseCode.ABNORMAL, "")
+        self._tell(LostEvent, code=int(code), reason=reason, streams=len(self.feeds))
+        self._owner.link_lost(self, ConnectionLostError(code, reason))
+
+    async def _serve(self, connection: Connection[Session]) -> None:
+        """Ask for what is wanted and see that the other end lives, until the connection ends."""
+        ping_at_s = self._now() + PING_EVERY_S
+        heard_by_s: float | None = None
+        heard = connection.received
+        while connection.state is not ConnectionState.CLOSED:
+            # What happens from here on is seen by the next look.
+            self._news.clear()
+            now_s = self._now()
+            if connection.received != heard:
+                heard, heard_by_s = connection.received, None
+            if heard_by_s is not None and now_s >= heard_by_s:
+                connection.end = (int(CloseCode.ABNORMAL), f"silent for {PING_TIMEOUT_S:g} s after a ping")
+                connection.abort()
+            elif connection.is_open:
+                if now_s >= ping_at_s:
+                    ping_at_s = now_s + PING_EVERY_S
+                    heard, heard_by_s = connection.received, now_s + PING_TIMEOUT_S
+                    self._ping(connection)
+                self._ask_again(connection, now_s)
+                self._pump(connection, now_s)
+            moments = [ping_at_s, heard_by_s, self._asking.due_at_s]
+            until_s = min(moment for moment in moments if moment is not None)
+            await self._wait_for_news(until_s)
+
+    async def _wait_for_news(self, until_s: float) -> None:
+        try:
+            async with asyncio.timeout_at(until_s):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    # --- asking -----------------------------------------------------------------------------------------
+
+    def ask(self, feed: Feed) -> None:
+        """Carry a feed from now on, and ask for it as soon as its turn comes."""
+        self.feeds[feed] = None
+        if self.state is LinkState.OPEN:
+            self._asking.add(feed, is_critical=feed.lane is Lane.CRITICAL)
+            self._news.set()
+
+    def drop(self, feed: Feed) -> None:
+        """Carry a feed no longer; the broker is told, its answer is of no interest."""
+        if self.feeds.pop(feed, False) is False:
+            return
+        self._asking.drop(feed)
+        self._news.set()
+        retry = self._retries.pop(feed, None)
+        if retry is not None:
+            retry.cancel()
+        if feed.guid:
+            self._withdraw(feed)
+
+    def reroute(self, feed: Feed) -> None:
+        """Take up where a feed's messages are to go now."""
+        session = self.session
+        if session is not None and data_tail(feed.guid) in session.streams:
+            session.streams[data_tail(feed.guid)] = feed.route()
+
+    def _pump(self, connection: Connection[Session], now_s: float) -> None:
+        while (feed := self._asking.next(now_s)) is not None:
+            try:
+                token = self._tokens.current()
+            except TokenRefusedError as error:
+                self._owner.link_failed(self, error)
+                return
+            # A request that was answered may be repeated as it was; data of one that was not could still come.
+            guid = feed.guid = feed.guid if feed.has_renewed else self._new_guid()
+            session = connection.session
+            # Data may come before the answer.
+            session.open_stream(guid, feed.route(), partial(self._taken_back, feed))
+            session.expect_answer(guid, partial(self._answered, feed, guid, self._tokens.fetched))
+            connection.send(request_bytes(msgspec.structs.replace(feed.request, guid=guid, token=token)))
+
+    def _answered(self, feed: Feed, guid: str, tokens_fetched: int, answer: SystemMessage) -> None:
+        if feed.guid != guid or feed not in self.feeds:
+            return
+        if answer.ok:
+            self._asking.answered(feed, ok=True)
+            self._owner.feed_granted(feed)
+        elif answer.http_code == ResultCode.UNAUTHORIZED and not feed.has_renewed:
+            feed.has_renewed = True
+            self._forget_guid(feed)
+            self._spawn(self._renew_and_ask(feed, tokens_fetched))
+        else:
+            self._refused(feed, RefusedError(answer.http_code, answer.message))
+        self._finish()
+
+    def _refused(self, feed: Feed, error: RefusedError) -> None:
+        self._forget_guid(feed)
+        feed.has_renewed = False
+        if error.retriable and feed.state is SubscriptionState.RESTORING:
+            # It is still under way: the round does not end before it.
+            pause_s = self._random.uniform(*REFUSED_PAUSE_S)
+            loop = asyncio.get_running_loop()
+            self._retries[feed] = loop.call_later(pause_s, self._retry, feed)
+            return
+        self._asking.answered(feed, ok=False)
+        self.feeds.pop(feed, None)
+        self._owner.feed_refused(feed, error)
+
+    def _retry(self, feed: Feed) -> None:
+        self._retries.pop(feed, None)
+        self._asking.again(feed, is_critical=feed.lane is Lane.CRITICAL)
+        self._news.set()
+
+    async def _renew_and_ask(self, feed: Feed, tokens_fetched: int) -> None:
+        try:
+            # Of many that are refused at once only the first asks for a new token.
+            if self._tokens.fetched == tokens_fetched:
+                await self._tokens.renew()
+        except TokenRefusedError as error:
+            self._owner.link_failed(self, error)
+            return
+        except TapewireError as error:
+            if feed.state is SubscriptionState.RESTORING:
+                self._retries[feed] = asyncio.get_running_loop().call_later(
+                    self._random.uniform(*REFUSED_PAUSE_S), self._retry, feed
+                )
+            else:
+                self._give_up(feed, error)
+            return
+        self._asking.again(feed, is_critical=feed.lane is Lane.CRITICAL)
+        self._news.set()
+
+    def _taken_back(self, feed: Feed, answer: SystemMessage) -> None:
+        """The broker has granted a feed and will not serve it after all."""
+        if feed in self.feeds:
+            self._refused(feed, RefusedError(answer.http_code, answer.message))
+            self._finish()
+
+    def _ask_again(self, connection: Connection[Session], now_s: float) -> None:
+        for feed in self._asking.overdue(now_s):
+            if feed in self._retries:
+                continue  # it was answered: not now
+            self._withdraw(feed)
+            feed.tries += 1
+            feed.has_renewed = False
+            if feed.state is not SubscriptionState.RESTORING:
+                self._give_up(feed, AnswerTimeoutError(ANSWER_TIMEOUT_S))
+            elif feed.tries < TRIES_MAX:
+                self._asking.again(feed, is_critical=feed.lane is Lane.CRITICAL)
+            else:
+                connection.end = (int(CloseCode.ABNORMAL), f"{feed.name} was not answered {TRIES_MAX} times")
+                connection.abort()
+                return
+
+    def _give_up(self, feed: Feed, error: TapewireError) -> None:
+        self._asking.drop(feed)
+        self.feeds.pop(feed, None)
+        self._owner.feed_unanswered(feed, error)
+
+    def _finish(self) -> None:
+        self._news.set()
+        result = self._asking.finished(self._now())
+        if result is not None and (result.ok or result.refused):
+            self._tell(RestoredEvent, ok=result.ok, refused=result.refused, seconds=result.seconds)
+
+    # --- guids ------------------------------------------------------------------------------------------
+
+    def _new_guid(self) -> str:
+        return f"{self._random.getrandbits(128):032x}"
+
+    def _forget_guid(self, feed: Feed) -> None:
+        if self._connection is not None:
+            self._connection.session.close_stream(feed.guid)
+            self._connection.session.forget_answer(feed.guid)
+
+    def _withdraw(self, feed: Feed) -> None:
+        """Take a request back: data of its guid are dropped, and the broker is told."""
+        self._forget_guid(feed)
+        connection = self._connection
+        if connection is not None and connection.is_open:
+            connection.session.ignore_answer(feed.guid)
+            connection.send(request_bytes(Unsubscribe(guid=feed.guid, token=self._tokens.newest)))
+
+    def _ping(self, connection: Connection[Session]) -> None:
+        """Ask for a sign of life; any message is one, so nobody waits for this answer."""
+        guid = self._new_guid()
+        connection.session.ignore_answer(guid)
+        connection.send(request_bytes(Ping(guid=guid, token=self._tokens.newest, confirm=True)))
+
+    # --- the rest ---------------------------------------------------------------------------------------
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine, name=f"request on connection {self.number}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _tell(self, kind: Callable[..., Event], **fields: Any) -> None:
+        self._events.tell(kind(link=self.number, lane=self.lane.value, **fields))
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,83 @@
+"""Keeps rows that a program has seen already from coming again when a portfolio's stream is restored.
+
+A restored stream of orders, fills or positions begins with all rows of the session. Those that have not changed since
+they were delivered are left out; what has changed in the gap, or is new, comes with ``existing`` set.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from tapewire.model import Record, TopicKind
+from tapewire.protocol.errors import MalformedMessageError
+from tapewire.protocol.formats import Codec
+
+__all__ = ["ROWS_KEPT_MAX", "Sieve", "needs_sieve"]
+
+#: Rows of one stream that are remembered; the one that changed longest ago goes first.
+ROWS_KEPT_MAX = 10_000
+
+#: What makes two records of a stream the same row.
+_KEYS: Mapping[TopicKind, Callable[[Any], Hashable]] = MappingProxyType(
+    {
+        TopicKind.ORDERS: lambda row: row.id,
+        TopicKind.STOP_ORDERS: lambda row: row.id,
+        TopicKind.LEGACY_STOP_ORDERS: lambda row: row.id,
+        TopicKind.FILLS: lambda row: (row.id, row.order_number),
+        TopicKind.POSITIONS: lambda row: row.symbol,
+    }
+)
+
+
+def needs_sieve(kind: TopicKind) -> bool:
+    """Return whether a restored stream of this kind begins with rows that may have been seen."""
+    return kind in _KEYS
+
+
+class Sieve:
+    """Looks at every message of one stream; these streams are slow, and each row is decoded once more for it."""
+
+    def __init__(self, kind: TopicKind, codec: Codec[Any]) -> None:
+        self._key = _KEYS[kind]
+        self._codec = codec
+        self._rows: OrderedDict[Hashable, Record] = OrderedDict()
+        #: Rows that the program did not want to see at first, and that are older than this, stay out; UTC.
+        self.unseen_before: datetime | None = None
+        #: Rows that were left out.
+        self.left_out = 0
+
+    def passes(self, message: bytes) -> bool:
+        """Return whether a message tells something new; what cannot be read passes."""
+        try:
+            record = self._codec.decode_message(message)
+        except MalformedMessageError:
+            return True  # the consumer counts it
+        key = self._key(record)
+        row = msgspec.structs.replace(record, existing=False)
+        seen = self._rows.get(key)
+        if getattr(record, "existing", False) and (seen == row or (seen is None and self._is_old(row))):
+            self.left_out += 1
+            return False
+        self._rows[key] = row
+        self._rows.move_to_end(key)
+        if len(self._rows) > ROWS_KEPT_MAX:
+            self._rows.popitem(last=False)
+        return True
+
+    def _is_old(self, row: Record) -> bool:
+        if self.unseen_before is None:
+            return False
+        text = getattr(row, "updated_at", None) or getattr(row, "time", None)
+        if not isinstance(text, str):
+            return False
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return False
+        return moment.tzinfo is not None and moment < self.unseen_before
