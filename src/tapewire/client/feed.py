@@ -137,12 +137,13 @@ class Feed:
         """Note that data flow."""
         self.tries = 0
         self.has_renewed = False
-        if self.state is not SubscriptionState.ACTIVE:
-            self.state = SubscriptionState.ACTIVE
-            for subscription in tuple(self.subscriptions):
-                subscription.granted()
         if not self.opened.done():
             self.opened.set_result(None)
+        if self.state is not SubscriptionState.ACTIVE:
+            self.state = SubscriptionState.ACTIVE
+            # One that has overflowed before the answer leaves.
+            for subscription in tuple(self.subscriptions):
+                subscription.granted()
 
     def refused(self, error: RefusedError) -> None:
         """End all subscriptions: the broker will not have it, or not any more."""

@@ -153,7 +153,7 @@ class Fleet:
 
     def _check_wanted(self, subscription: Subscription[Any]) -> None:
         """Look whether the stream has ended in the turn in which it was granted."""
-        if subscription not in self._feed_of:
+        if subscription not in self._feed_of and not subscription.buffer.has_overflowed:
             raise subscription.buffer.error or self._error or _closed(subscription)
 
     def release(self, subscription: Subscription[Any]) -> None:

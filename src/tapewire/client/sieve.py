@@ -1,7 +1,7 @@
 """Keeps rows that a program has seen already from coming again when a portfolio's stream is restored.
 
-A restored stream of orders, fills or positions begins with all rows of the session. Those that have not changed since
-they were delivered are left out; what has changed in the gap, or is new, comes with ``existing`` set.
+A restored stream of orders, fills or positions begins with all rows of the session. Those that have not changed
+since they were delivered are left out; what has changed in the gap, or is new, comes with ``existing`` set.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,6 +16,7 @@ from tapewire.client.errors import (
     ConfigurationError,
     ConnectError,
     ConnectionLostError,
+    GapError,
     InvalidOrderError,
     LimitError,
     NotSentError,
@@ -23,6 +25,7 @@ from tapewire.client.errors import (
     TokenRefusedError,
     TokenServiceError,
 )
+from tapewire.client.gap import Gap
 
 SAMPLES = [
     ConfigurationError("where to?"),
@@ -36,6 +39,7 @@ SAMPLES = [
     InvalidOrderError("lots: 0"),
     NotSentError("no connection"),
     BufferOverflowError("trades:SBER", 100),
+    GapError(Gap(stream="trades:SBER", since=datetime(2026, 1, 1, tzinfo=UTC), cause="cut")),
     ClosedError("closed"),
 ]
 

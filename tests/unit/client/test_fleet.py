@@ -35,6 +35,7 @@ from unit.client.stage import (
     SECRET,
     Request,
     Stage,
+    accept_all,
     access_token,
     answer,
     data,
@@ -47,6 +48,7 @@ from unit.client.stage import (
 
 NEW, PENDING, ACTIVE = SubscriptionState.NEW, SubscriptionState.PENDING, SubscriptionState.ACTIVE
 REFUSED, CLOSED = SubscriptionState.REFUSED, SubscriptionState.CLOSED
+RESTORING = SubscriptionState.RESTORING
 
 
 def run(scenario: Callable[[Stage], Awaitable[None]], **settings: Any) -> None:
@@ -201,7 +203,7 @@ def test_many_streams_refused_for_one_token_ask_for_one_new_token() -> None:
         stage.broker.reply = lambda request: (
             [answer(request["guid"])] if request["token"] != access_token(1) else waiting.append(request) or []
         )
-        streams = [stage.client.trades("TEST") for _ in range(20)]
+        streams = [stage.client.trades(f"T{number}") for number in range(20)]
         async with asyncio.TaskGroup() as tasks:
             for stream in streams:
                 tasks.create_task(stream.open())
@@ -424,7 +426,7 @@ def test_a_stream_closed_in_the_turn_of_its_answer_stays_closed() -> None:
 
 
 @pytest.mark.parametrize("code", [200, 404])
-def test_a_connection_that_ends_with_the_answer_ends_the_opening(code: int) -> None:
+def test_a_connection_that_ends_with_the_answer_does_not_undo_it(code: int) -> None:
     async def scenario(stage: Stage) -> None:
         stage.broker.reply = silence
         trades, task = await opening(stage)
@@ -435,9 +437,14 @@ def test_a_connection_that_ends_with_the_answer_ends_the_opening(code: int) -> N
         session.receive(answer(request["guid"], code))
         connection.disconnected(1006, "")
         stage.network.cut()
-        with pytest.raises(ConnectionLostError):
+        if code == 200:
             await task
-        assert trades.state is CLOSED
+            await settle()
+            assert trades.state is RESTORING
+        else:
+            with pytest.raises(RefusedError):
+                await task
+            assert trades.state is REFUSED
 
     run(scenario)
 
@@ -462,12 +469,9 @@ def test_a_broker_closed_while_a_stream_is_being_opened_ends_the_opening(waits_f
 
 
 @pytest.mark.parametrize("how", ["cut", "closed", "broken"])
-def test_a_lost_connection_ends_every_stream_after_what_was_received(how: str) -> None:
+def test_streams_outlive_their_connection(how: str) -> None:
     async def scenario(stage: Stage) -> None:
-        streams = [stage.client.trades("TEST"), stage.client.book("TEST")]
-        for stream in streams:
-            await stream.open()
-        trades, books = streams
+        trades, books = await stage.client.trades("OTHER").open(), await stage.client.book("TEST").open()
         waiting = asyncio.create_task(anext(books))
         stage.broker.reply = silence
         pending, task = await opening(stage)
@@ -475,15 +479,16 @@ def test_a_lost_connection_ends_every_stream_after_what_was_received(how: str) -
         guid = stage.broker.subscribed[0]
         stage.broker.send(data(guid, trade(1)), data(guid, trade(2)))
         await settle()
+        stage.broker.reply = accept_all
         if how == "cut":
             stage.network.cut()
         elif how == "closed":
             stage.broker.peer.transport.close(1013, "too slow")
         else:
             stage.broker.peer.transport.send_frame(0, b"", fin=True)
-        for waiter in (waiting, task):
-            with pytest.raises(ConnectionLostError) as caught:
-                await waiter
+        # What was never granted is the caller's to ask for again.
+        with pytest.raises(ConnectionLostError) as caught:
+            await task
         error = caught.value
         expected = {
             "cut": (1006, ""),
@@ -492,17 +497,14 @@ def test_a_lost_connection_ends_every_stream_after_what_was_received(how: str) -
         }
         assert (error.code, error.reason) == expected[how]
         assert error.retriable
+        assert pending.state is CLOSED
+        assert (trades.state, books.state) == (RESTORING, RESTORING)
         assert [record.id for record in await anext(trades.batches())] == [1, 2]
-        for _ in range(2):
-            with pytest.raises(ConnectionLostError):
-                await anext(trades)
-        assert {stream.state for stream in (trades, books, pending)} == {CLOSED}
-        await trades.close()
-        # A new stream is refused at once, and loudly.
-        later = stage.client.trades("TEST")
-        with pytest.raises(ConnectionLostError):
-            await later.open()
-        assert later.state is CLOSED
+        await stage.broker.asked(5)
+        await settle()
+        assert (trades.state, books.state) == (ACTIVE, ACTIVE)
+        assert not waiting.done(), "a consumer that waits notices nothing but the next book"
+        waiting.cancel()
 
     run(scenario)
 
@@ -537,11 +539,12 @@ def test_opening_while_the_connection_is_ending_tells_why_it_ends(
 
 def test_each_stream_gets_an_error_of_its_own() -> None:
     async def scenario(stage: Stage) -> None:
-        streams = [await stage.client.trades("TEST").open() for _ in range(2)]
+        streams = [await stage.client.trades(symbol).open() for symbol in ("ONE", "TWO")]
+        stage.oauth.answer_next(403)
+        stage.broker.reply = refuse(401)
         stage.network.cut()
-        await settle()
         errors = await asyncio.gather(*(anext(stream) for stream in streams), return_exceptions=True)
-        assert [type(error) for error in errors] == [ConnectionLostError] * 2
+        assert [type(error) for error in errors] == [TokenRefusedError] * 2
         assert errors[0] is not errors[1]
 
     run(scenario)

@@ -12,7 +12,8 @@ import pytest
 
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
-from tapewire.client.errors import ConnectionLostError, RefusedError, TokenRefusedError
+from tapewire.client.errors import RefusedError, TokenRefusedError
+from tapewire.client.events import LostEvent
 from tapewire.client.states import SubscriptionState
 from tapewire.client.tokens import TokenKeeper
 from tapewire.connect import assembled
@@ -202,16 +203,18 @@ def test_a_past_that_cannot_be_read_ends_the_stream_loudly_and_only_itself() -> 
     run(scenario, Broken)
 
 
-def test_a_gateway_that_goes_away_ends_the_streams_with_its_reason() -> None:
+def test_a_gateway_that_goes_away_is_told_and_its_streams_wait_for_the_next_one() -> None:
     async def scenario(world: World) -> None:
         async with world.client() as broker, broker.trades("TEST") as trades:
+            events = aiter(broker.events)
             world.venue.publish_trade(TEST, 10.0)
             await asyncio.sleep(0.5)
             await world.gateway.close()
             assert (await take(trades, 1))[0].price == 10.0
-            with pytest.raises(ConnectionLostError) as caught:
-                await anext(trades)
-            assert (caught.value.code, caught.value.reason) == (1001, "the server is going away")
+            lost = await anext(events)
+            assert isinstance(lost, LostEvent)
+            assert (lost.code, lost.reason, lost.streams) == (1001, "the server is going away", 1)
+            assert trades.state is SubscriptionState.RESTORING
 
     run(scenario)
 
