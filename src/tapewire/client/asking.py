@@ -44,11 +44,14 @@ class Asking(Generic[F]):
         return not self._queued and not self._asked_at_s
 
     def begin(self, feeds: Iterable[tuple[F, bool]], now_s: float) -> None:
-        """Begin a round that asks for many, each with whether it is critical; what was before is forgotten."""
+        """Begin a round that asks for many, each with whether it is critical; what was before is forgotten.
+
+        Nothing to ask for is no round.
+        """
         self.clear()
-        self._began_at_s = now_s
         for feed, is_critical in feeds:
             self.add(feed, is_critical=is_critical)
+        self._began_at_s = now_s if self._queued else None
 
     def add(self, feed: F, *, is_critical: bool) -> None:
         """Ask for one more, behind those of its rank."""
