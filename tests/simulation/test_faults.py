@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from faulty import ROUND_S, FaultyWorld, run_with
-from tapewire import ConnectionLostError, RefusedError
+from tapewire import RefusedError
+from tapewire.client.events import Event, LostEvent, RestoredEvent
 from tapewire.faults import FaultKind, FaultRule, Faults, read_faults
 from tapewire.model import TopicKind
 from tapewire.ports.network import ConnectError, HttpAnswer
@@ -661,16 +663,24 @@ def test_our_client_renews_a_token_that_has_ended_early_and_asks_again() -> None
     assert in_system('[[fault]]\nkind = "token-expiry"\nlife = "60s"', work) == {"token-expiry-1": 1}
 
 
+async def _until(events: AsyncIterator[Event], last: type[Event]) -> AsyncIterator[Event]:
+    async for event in events:
+        yield event
+        if isinstance(event, last):
+            return
+
+
 def test_our_client_is_told_of_a_cut_and_of_a_refusal() -> None:
     async def work(system: SimulatedSystem) -> None:
         async with system.connect() as broker:
             with pytest.raises(RefusedError, match="503 Refused on command"):
                 await broker.quotes("SBER").open()
+            events = aiter(broker.events)
             async with broker.trades("SBER") as trades:
-                with pytest.raises(ConnectionLostError) as lost:
-                    async for _ in trades:
-                        pass
-            assert lost.value.code == 1006
+                await anext(trades)
+                lost = [event async for event in _until(events, RestoredEvent) if isinstance(event, LostEvent)]
+                assert [event.code for event in lost] == [1006]
+                await anext(trades)
 
     faults = '[[fault]]\nkind = "cut"\nafter = "5s"\n[[fault]]\nkind = "refused"\nopcode = "Quotes*"'
     in_system(faults, work)

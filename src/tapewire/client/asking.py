@@ -98,6 +98,11 @@ class Asking(Generic[F]):
         if self._asked_at_s.pop(feed, None) is not None:
             self.add(feed, is_critical=is_critical)
 
+    def put_off(self, feed: F, now_s: float) -> None:
+        """Note that a request was answered, but not for good: its time begins anew."""
+        if self._asked_at_s.pop(feed, None) is not None:
+            self._asked_at_s[feed] = now_s
+
     def overdue(self, now_s: float) -> list[F]:
         """Return what has waited too long, the longest first; it still waits until somebody decides."""
         # In the order of asking: the first that is in time ends the search.

@@ -342,6 +342,7 @@ class Link:
         feed.has_renewed = False
         if error.retriable and feed.state is SubscriptionState.RESTORING:
             # It is still under way: the round does not end before it.
+            self._asking.put_off(feed, self._now())
             pause_s = self._random.uniform(*REFUSED_PAUSE_S)
             loop = asyncio.get_running_loop()
             self._retries[feed] = loop.call_later(pause_s, self._retry, feed)
