@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import termios
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -187,9 +188,10 @@ def test_a_signal_ends_it_soon_with_status_0_and_nothing_is_left(
         assert (ended.status, ended.err) == (0, "")
         assert ended.seconds < END_S
         assert desk.left == []
-        watched = await watcher.end()
-        assert watched.status == 1
-        assert watched.err == "tapewire: the connection was lost (1001: the server is going away)\n"
+        # It waits for the next start until it is told otherwise.
+        watched = await watcher.end(signal.SIGINT)
+        assert watched.status == 0
+        assert "was lost (1001: the server is going away) with 1 streams\n" in watched.err
         writer.close()
 
     at_desk(scenario)
@@ -439,14 +441,22 @@ def test_watch_ends_on_a_signal_with_status_0(at_desk: Desks) -> None:
     at_desk(scenario)
 
 
-def test_a_system_that_is_killed_ends_watch_with_one_line(at_desk: Desks) -> None:
+def test_a_system_that_is_killed_and_started_again_goes_on_being_watched(at_desk: Desks) -> None:
     async def scenario(desk: Desk) -> None:
-        system = await desk.system()
-        watcher = await desk.start("watch", "book:SBER", "trades:SBER")
+        folder = str(desk.folder / "data")
+        system = await desk.system("--data", folder)
+        port = system.ready["http"].rpartition(":")[2]
+        watcher = await desk.start("watch", "book:SBER")
         assert await watcher.line()
         system.process.kill()
-        ended = await watcher.end()
-        assert (ended.status, ended.err) == (1, "tapewire: the connection was lost (1006)\n")
+        await system.end()
+        await desk.system("--data", folder, "--port", port)
+        started_ms = time.time() * 1_000
+        while json.loads(await watcher.line())["ms_timestamp"] <= started_ms:
+            pass
+        ended = await watcher.end(signal.SIGINT)
+        assert ended.status == 0
+        assert "was lost (1006) with 1 streams\n" in ended.err
 
     at_desk(scenario)
 
@@ -598,8 +608,8 @@ def test_sessions_shows_who_is_connected_and_ends_one(at_desk: Desks) -> None:
         assert one_line(unknown, 1) == "there is no open session 'abc'"
         ended = await desk.run("sessions", "--end", session["id"], "--url", system.ready["http"])
         assert (ended.status, ended.lines, ended.err) == (0, [], "")
-        watched = await watcher.end()
-        assert watched.err == "tapewire: the connection was lost (1008: ended by the operator)\n"
+        watched = await watcher.end(signal.SIGINT)
+        assert "was lost (1008: ended by the operator) with 1 streams\n" in watched.err
         [session] = (await desk.run("sessions")).records
         assert (session["state"], session["code"], session["reason"]) == ("ended", 1008, "ended by the operator")
         refused = await desk.run("sessions", TAPEWIRE_ADMIN_TOKEN=WRONG_TOKEN)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -13,6 +14,7 @@ from tapewire.cli.output import Output
 from tapewire.cli.screen import Screen
 from tapewire.cli.streams import StreamName, StreamOptions
 from tapewire.client.broker import Broker
+from tapewire.client.errors import GapError
 from tapewire.client.subscription import Subscription
 from tapewire.model import Record
 from tapewire.protocol.formats import codec
@@ -72,7 +74,7 @@ async def _write(out: _Lines, name: StreamName, stream: Subscription[Any]) -> No
     record_type: type[Record] = stream.codec.record_type
     encode = codec(record_type, Format.SIMPLE).encode
     start = b'{"stream":' + msgspec.json.encode(str(name))
-    async for records in stream.batches():
+    async for records in _batches(stream):
         await out.write([start + _rest(encode(record)) for record in records])
 
 
@@ -82,5 +84,14 @@ def _rest(fields: bytes) -> bytes:
 
 
 async def _feed(screen: Screen, name: StreamName, stream: Subscription[Any]) -> None:
-    async for records in stream.batches():
+    async for records in _batches(stream):
         screen.took(name, records)
+
+
+async def _batches(stream: Subscription[Any]) -> AsyncIterator[list[Record]]:
+    """Yield what comes, over gaps: whoever watches goes on watching. That something is missing is in the log."""
+    while True:
+        with contextlib.suppress(GapError):
+            async for records in stream.batches():
+                yield records
+            return
