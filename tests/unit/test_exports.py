@@ -10,6 +10,21 @@ import tapewire
 from tapewire.model import Word
 
 NAMES = {
+    "Gap",
+    "GapError",
+    "GapState",
+    "Event",
+    "ConnectedEvent",
+    "LostEvent",
+    "WaitingEvent",
+    "BlockedEvent",
+    "RestoredEvent",
+    "RefusedEvent",
+    "GapOpenedEvent",
+    "GapClosedEvent",
+    "OverflowEvent",
+    "SilentEvent",
+    "CallbackFailedEvent",
     "PRODUCTION",
     "TEST",
     "UNSET",
