@@ -189,7 +189,8 @@ class Fleet:
 
     def feed_refused(self, feed: Feed, error: RefusedError) -> None:
         """End a feed: the broker will not have it."""
-        self._events.tell(RefusedEvent(stream=feed.name, code=error.code, text=error.text))
+        if feed.state is not SubscriptionState.PENDING:  # else whoever asked is told
+            self._events.tell(RefusedEvent(stream=feed.name, code=error.code, text=error.text))
         self._forget(feed)
         self._leave_gap(feed, str(error))
         feed.refused(error)
