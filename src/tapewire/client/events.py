@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator
 
@@ -173,7 +174,9 @@ class Events:
     """Tells events to all who listen, and to the log."""
 
     def __init__(self) -> None:
-        self._listeners: list[_Listener] = []
+        # Weak: who has left a loop before its end says so to nobody.
+        self._listeners: weakref.WeakSet[_Listener] = weakref.WeakSet()
+        self._has_ended = False
         #: Events since the start.
         self.count = 0
 
@@ -183,17 +186,20 @@ class Events:
         left = isinstance(event, GapClosedEvent) and bool(event.gap.reason)
         level = logging.WARNING if isinstance(event, _WARNINGS) or left else logging.INFO
         _LOG.log(level, "%s", event)
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             listener.put(event)
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        """Yield every event from now on, in order."""
-        listener = _Listener(self._listeners)
-        self._listeners.append(listener)
+        """Yield every event from now on, in order, until the broker is closed."""
+        listener = _Listener()
+        self._listeners.add(listener)
+        if self._has_ended:
+            listener.end()
         return listener
 
     def close(self) -> None:
-        """End the iterations of all who listen."""
+        """End the iterations of all who listen, after what waits for them."""
+        self._has_ended = True
         for listener in tuple(self._listeners):
             listener.end()
 
@@ -201,8 +207,7 @@ class Events:
 class _Listener:
     """One iteration. No generator: one would end for ever when a wait is cancelled."""
 
-    def __init__(self, all_of_them: list[_Listener]) -> None:
-        self._all = all_of_them
+    def __init__(self) -> None:
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT_MAX)
         self._news = asyncio.Event()
         self._has_ended = False
@@ -216,7 +221,6 @@ class _Listener:
 
     def end(self) -> None:
         self._has_ended = True
-        self._all.remove(self)
         self._news.set()
 
     def __aiter__(self) -> _Listener:
