@@ -73,7 +73,8 @@ class Sieve:
     def _is_old(self, row: Record) -> bool:
         if self.unseen_before is None:
             return False
-        text = getattr(row, "updated_at", None) or getattr(row, "time", None)
+        names = ("updated_at", "created_at", "time")
+        text = next((found for name in names if (found := getattr(row, name, None))), None)
         if not isinstance(text, str):
             return False
         try:
