@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from datetime import UTC, datetime
 
 from picows import WSError, WSHandshakeError, WSInvalidURL, WSListener, WSParsedURL, ws_connect
 
 from tapewire.adapters.picows_transport import PicowsListener, PicowsTransport
+from tapewire.adapters.retry_after import retry_after_s
 from tapewire.ports.network import ConnectError, FrameListener
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX
 
@@ -61,6 +63,7 @@ class PicowsConnector:
             raise ConnectError(
                 f"the handshake was refused ({status.value if status else 'no answer'})",
                 status=status.value if status else None,
+                retry_after_s=_retry_after_s(error),
             ) from error
         except (WSInvalidURL, ValueError):
             raise ConnectError("the address is not like ws://host:port/path") from None
@@ -73,6 +76,12 @@ class PicowsConnector:
             raise ConnectError("the connection ended during the handshake")
         assert isinstance(opened, PicowsListener)
         return opened.transport
+
+
+def _retry_after_s(error: WSHandshakeError) -> float | None:
+    if error.response is None:
+        return None
+    return retry_after_s(error.response.headers.get("Retry-After"), datetime.now(UTC))
 
 
 async def _connected_socket(host: str, port: int) -> socket.socket:

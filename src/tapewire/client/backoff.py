@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-__all__ = ["BLOCKED_AFTER", "BLOCKED_S", "FIRST_S", "HELD_S", "LAST_S", "Backoff"]
+__all__ = ["ASKED_MAX_S", "BLOCKED_AFTER", "BLOCKED_S", "FIRST_S", "HELD_S", "LAST_S", "Backoff"]
 
 #: The bound of the first pause, and of all late ones.
 FIRST_S = 1.0
@@ -15,6 +15,8 @@ HELD_S = 10.0
 BLOCKED_AFTER = 8
 #: The least pause while blocked; the most is twice as long.
 BLOCKED_S = 300.0
+#: A broker that asks for a longer pause than this is not obeyed: an hour.
+ASKED_MAX_S = 3_600.0
 
 
 class Backoff:
@@ -48,8 +50,10 @@ class Backoff:
 
     def pause_s(self, at_least_s: float = 0.0) -> float:
         """Draw the pause before the next try; ``at_least_s`` is what the broker has asked for."""
+        at_least_s = min(max(at_least_s, 0.0), ASKED_MAX_S)
         if self.is_blocked:
-            return max(at_least_s, self._random.uniform(BLOCKED_S, 2 * BLOCKED_S))
+            # Spread beyond what was asked for as well: many are asked the same.
+            return max(at_least_s, BLOCKED_S) + self._random.uniform(0, BLOCKED_S)
         # The exponent is bounded: tries may be many.
         bound_s = min(FIRST_S * 2 ** min(max(self.tries - 1, 0), 16), LAST_S)
         return at_least_s + self._random.uniform(0, bound_s)

@@ -19,13 +19,15 @@ __all__ = [
 class ConnectError(Exception):
     """A connection or request could not be made: refused, unreachable, timed out, not a WebSocket.
 
-    ``status`` is the HTTP status of a refused handshake, else None.
+    ``status`` is the HTTP status of a refused handshake, else None; ``retry_after_s`` when the server wants to be
+    asked again, None if it has not said so.
     """
 
-    def __init__(self, reason: str, *, status: int | None = None) -> None:
+    def __init__(self, reason: str, *, status: int | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class Transport(Protocol):

@@ -132,7 +132,9 @@ class Network:
         try:
             listener = address.acceptor(path, client_address)
         except HandshakeRefusedError as refused:
-            raise ConnectError(f"{host_port}: {refused.text}", status=refused.status) from refused
+            raise ConnectError(
+                f"{host_port}: {refused.text}", status=refused.status, retry_after_s=refused.retry_after_s
+            ) from refused
         if listener is None:
             raise ConnectError(f"{host_port}: nothing under {_bare(path)}", status=404)
         self._made += 1

@@ -1,0 +1,29 @@
+"""When a server that refuses wants to be asked again: the header ``Retry-After``, in both of its spellings."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+__all__ = ["retry_after_s"]
+
+
+def retry_after_s(value: str | None, now: datetime) -> float | None:
+    """Return the seconds from ``now`` on (aware), 0 or more; None if none can be read.
+
+    Source: RFC 9110, 10.2.3.
+    """
+    if value is None:
+        return None
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        seconds = float(value)
+        return seconds if math.isfinite(seconds) else None
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, IndexError, TypeError):
+        return None
+    # A date of HTTP is of Greenwich, also where it says that it does not know its zone.
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return max((moment - now).total_seconds(), 0.0)
