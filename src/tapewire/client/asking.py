@@ -6,7 +6,7 @@ critical ones come first.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from typing import Generic, NamedTuple, TypeVar
 
@@ -31,17 +31,23 @@ class Asking(Generic[F]):
     """What is to be asked for and what waits for its answer. Times are those of any one clock, in seconds."""
 
     def __init__(self) -> None:
-        self._queue: tuple[deque[F], deque[F]] = (deque(), deque())
-        self._queued: set[F] = set()
+        #: The critical ones, and the others; as many as there are streams at most.
+        self._queues: tuple[OrderedDict[F, None], OrderedDict[F, None]] = (OrderedDict(), OrderedDict())
         self._asked_at_s: dict[F, float] = {}
+        #: Answered with "not now": to be asked for again later.
+        self._postponed: set[F] = set()
         self._began_at_s: float | None = None
         self._ok = 0
         self._refused = 0
 
+    def __contains__(self, feed: F) -> bool:
+        """Whether it is to be asked for, or waits for its answer."""
+        return feed in self._asked_at_s or feed in self._postponed or any(feed in queue for queue in self._queues)
+
     @property
     def is_idle(self) -> bool:
         """Whether nothing is to be asked for and nothing waits."""
-        return not self._queued and not self._asked_at_s
+        return not any((*self._queues, self._asked_at_s, self._postponed))
 
     def begin(self, feeds: Iterable[tuple[F, bool]], now_s: float) -> None:
         """Begin a round that asks for many, each with whether it is critical; what was before is forgotten.
@@ -51,26 +57,26 @@ class Asking(Generic[F]):
         self.clear()
         for feed, is_critical in feeds:
             self.add(feed, is_critical=is_critical)
-        self._began_at_s = now_s if self._queued else None
+        self._began_at_s = None if self.is_idle else now_s
 
     def add(self, feed: F, *, is_critical: bool) -> None:
         """Ask for one more, behind those of its rank."""
-        if feed not in self._queued and feed not in self._asked_at_s:
-            self._queued.add(feed)
-            self._queue[not is_critical].append(feed)
+        if feed not in self:
+            self._queues[not is_critical][feed] = None
 
     def drop(self, feed: F) -> None:
         """Ask for it no longer, and wait for it no longer."""
-        # Its place in the queue is passed over when its turn comes.
-        self._queued.discard(feed)
+        for queue in self._queues:
+            queue.pop(feed, None)
         self._asked_at_s.pop(feed, None)
+        self._postponed.discard(feed)
 
     def clear(self) -> None:
         """Forget everything: the connection is gone."""
-        for queue in self._queue:
+        for queue in self._queues:
             queue.clear()
-        self._queued.clear()
         self._asked_at_s.clear()
+        self._postponed.clear()
         self._began_at_s = None
         self._ok = self._refused = 0
 
@@ -78,30 +84,30 @@ class Asking(Generic[F]):
         """Return what is to be sent now, which waits for its answer from then on; None: nothing may be."""
         if len(self._asked_at_s) >= UNANSWERED_MAX:
             return None
-        for queue in self._queue:
-            while queue:
-                feed = queue.popleft()
-                if feed in self._queued:
-                    self._queued.remove(feed)
-                    self._asked_at_s[feed] = now_s
-                    return feed
+        for queue in self._queues:
+            if queue:
+                feed, _ = queue.popitem(last=False)
+                self._asked_at_s[feed] = now_s
+                return feed
         return None
 
     def answered(self, feed: F, *, ok: bool) -> None:
         """Note the final answer to a request."""
-        if self._asked_at_s.pop(feed, None) is not None:
+        if feed in self._postponed or feed in self._asked_at_s:
+            self.drop(feed)
             self._ok += ok
             self._refused += not ok
 
-    def again(self, feed: F, *, is_critical: bool) -> None:
-        """Put what was asked back into the queue: it has to be asked once more."""
+    def postpone(self, feed: F) -> None:
+        """Note an answer that is not final: nothing waits until ``again``, and the round does not end before."""
         if self._asked_at_s.pop(feed, None) is not None:
-            self.add(feed, is_critical=is_critical)
+            self._postponed.add(feed)
 
-    def put_off(self, feed: F, now_s: float) -> None:
-        """Note that a request was answered, but not for good: its time begins anew."""
-        if self._asked_at_s.pop(feed, None) is not None:
-            self._asked_at_s[feed] = now_s
+    def again(self, feed: F, *, is_critical: bool) -> None:
+        """Put what was asked or postponed back into the queue: it has to be asked once more."""
+        if feed in self._postponed or feed in self._asked_at_s:
+            self.drop(feed)
+            self.add(feed, is_critical=is_critical)
 
     def overdue(self, now_s: float) -> list[F]:
         """Return what has waited too long, the longest first; it still waits until somebody decides."""

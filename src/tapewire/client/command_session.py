@@ -17,6 +17,7 @@ from tapewire.client.errors import LimitError, NotSentError
 from tapewire.protocol.codes import ResultCode
 from tapewire.protocol.commands import (
     Authorize,
+    CommandPing,
     DeleteLimit,
     DeleteMarket,
     DeleteStop,
@@ -69,6 +70,7 @@ class CommandSession:
         self._authorizing: tuple[str, Callable[[SystemMessage | None], None]] | None = None
         self._flights: dict[str, _Flight] = {}
         self._given_up: dict[str, bool] = {}
+        self._ping_guid = ""
         self._on_authority_lost = on_authority_lost
         self._on_late = on_late
 
@@ -92,6 +94,11 @@ class CommandSession:
         if self._authority is not Authority.AUTHORIZED:
             self._enter(Authority.AUTHORIZING)
         return command_bytes(Authorize(guid=guid, token=token))
+
+    def ping(self, guid: str) -> bytes:
+        """Return the message that asks for a sign of life; its answer is nobody's, the newest ping's one only."""
+        self._ping_guid = guid
+        return command_bytes(CommandPing(guid=guid, confirm=True))
 
     def give_up_authorizing(self) -> None:
         """Wait for the answer to ``authorize`` no longer."""
@@ -155,6 +162,9 @@ class CommandSession:
         guid = answer.request_guid
         if self._authorizing is not None and guid == self._authorizing[0]:
             self._take_authority(answer)
+            return True
+        if guid and guid == self._ping_guid:
+            self._ping_guid = ""
             return True
         flight = self._flights.get(guid)
         is_late = flight is None and guid in self._given_up

@@ -103,6 +103,11 @@ class Connection(Generic[S]):
         """Whether messages may be sent."""
         return self.state is ConnectionState.OPEN
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing comes any more."""
+        return self.state is ConnectionState.CLOSED
+
     def send(self, message: bytes) -> bool:
         """Send one message; False if the connection is not open any more."""
         if self._transport is None or self.state is not ConnectionState.OPEN:

@@ -48,7 +48,8 @@ class Feed:
     """What is wanted on the wire, over all connections that carry it.
 
     Attributes:
-        request: What is asked for, without guid and token.
+        request: What is asked for, without guid and token; after a cut it may ask for less, or for the past.
+        key: By which equal requests find it, whatever it asks for by now; None: it is not shared.
         guid: Of the newest request; data of earlier ones are dropped.
         subscriptions: Who gets the messages.
         opened: Who waits for the first answer waits for this.
@@ -58,12 +59,14 @@ class Feed:
 
     def __init__(self, request: SubscribeRequest, name: str, codec: Codec[Any]) -> None:
         self.request = request
+        self.key = sharing_key(request)
         self.name = name
         self.kind = stream_of(request).kind
         self.lane = lane_of(self.kind)
         self.guid = ""
         self.state = SubscriptionState.NEW
-        self.subscriptions: list[Subscription[Any]] = []
+        # Replaced, never changed: one who overflows leaves while a message is being given to all.
+        self.subscriptions: tuple[Subscription[Any], ...] = ()
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.gap: Gap | None = None
         self.tries = 0
@@ -142,7 +145,7 @@ class Feed:
         if self.state is not SubscriptionState.ACTIVE:
             self.state = SubscriptionState.ACTIVE
             # One that has overflowed before the answer leaves.
-            for subscription in tuple(self.subscriptions):
+            for subscription in self.subscriptions:
                 subscription.granted()
 
     def refused(self, error: RefusedError) -> None:

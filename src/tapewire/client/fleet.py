@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Any, NamedTuple
+from typing import Any
 
 from tapewire.client.backfill import Backfill
 from tapewire.client.errors import ClosedError, ConnectionLostError, LimitError, RefusedError, TapewireError
-from tapewire.client.events import Events, GapClosedEvent, GapOpenedEvent, RefusedEvent
+from tapewire.client.events import Events, RefusedEvent
 from tapewire.client.feed import Feed, sharing_key
-from tapewire.client.gap import Gap, GapLedger, GapState
+from tapewire.client.gap import GapLedger
+from tapewire.client.gap_keeper import GapKeeper
 from tapewire.client.link import Link, LinkState
 from tapewire.client.planner import Lane, Load, NoRoom, place
 from tapewire.client.states import SubscriptionState
@@ -20,13 +21,6 @@ from tapewire.ports.network import Connector
 from tapewire.protocol.requests import SubscribeRequest
 
 __all__ = ["Fleet"]
-
-
-class _Filling(NamedTuple):
-    """What was missed is being fetched."""
-
-    task: asyncio.Task[None]
-    gap: Gap
 
 
 class Fleet:
@@ -49,9 +43,7 @@ class Fleet:
         self._tokens = tokens
         self._random = rng
         self._events = events
-        self._backfill = backfill
-        #: What streams may have missed.
-        self.gaps = GapLedger()
+        self._gaps = GapKeeper(backfill, events, self._reroute)
         self._links: list[Link] = []
         self._numbers = 0
         self._opening: dict[Lane, asyncio.Task[Link]] = {}
@@ -59,7 +51,6 @@ class Fleet:
         self._shared: dict[SubscribeRequest, Feed] = {}
         self._feed_of: dict[Subscription[Any], Feed] = {}
         self._link_of: dict[Feed, Link] = {}
-        self._filling: dict[Feed, _Filling] = {}
         self._received_before = 0
         #: Why nothing can be asked for.
         self._error: TapewireError | None = ClosedError("the broker is not connected")
@@ -70,6 +61,11 @@ class Fleet:
     def links(self) -> tuple[Link, ...]:
         """The connections, for reading."""
         return tuple(self._links)
+
+    @property
+    def gaps(self) -> GapLedger:
+        """What streams may have missed."""
+        return self._gaps.ledger
 
     @property
     def received(self) -> int:
@@ -100,13 +96,14 @@ class Fleet:
         """End all streams and connections; returns when nothing of them is left."""
         if self._error is None or not isinstance(self._error, ClosedError):
             self._error = ClosedError("the broker was closed")
-        tasks = [*(filling.task for filling in self._filling.values()), *self._opening.values()]
-        for task in tasks:
-            task.cancel()
+        opening = tuple(self._opening.values())
+        for each in opening:
+            each.cancel()
+        gaps_closed = self._gaps.close()
         self._end_all(None)
         links, self._links = self._links, []
         self._received_before += sum(link.received for link in links)
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(gaps_closed, *opening, return_exceptions=True)
         closing = [asyncio.ensure_future(link.close()) for link in links]
         try:
             await asyncio.gather(*closing)
@@ -127,8 +124,8 @@ class Fleet:
         if feed is None:
             feed = Feed(subscription.request, subscription.name, subscription.codec)
             feed.state = SubscriptionState.PENDING
-            if key is not None:
-                self._shared[key] = feed
+            if feed.key is not None:
+                self._shared[feed.key] = feed
         self._join(subscription, feed)
         try:
             if feed not in self._link_of and feed.state is SubscriptionState.PENDING:
@@ -161,11 +158,9 @@ class Fleet:
         feed = self._feed_of.pop(subscription, None)
         if feed is None:
             return
-        feed.subscriptions.remove(subscription)
+        feed.subscriptions = tuple(each for each in feed.subscriptions if each is not subscription)
         if feed.subscriptions:
-            link = self._link_of.get(feed)
-            if link is not None:
-                link.reroute(feed)
+            self._reroute(feed)
             return
         self._drop(feed)
         feed.ended(None)
@@ -174,25 +169,15 @@ class Fleet:
 
     def feed_granted(self, feed: Feed) -> None:
         """Let data flow, after what was missed."""
-        gap, feed.gap = feed.gap, None
-        is_first = feed.state is SubscriptionState.PENDING
         feed.granted()
-        if is_first or gap is None:
-            return
-        gap.until = self._backfill.now()
-        if not self._backfill.is_needed(feed):
-            gap.state = GapState.FILLED
-            self._close_gap(gap)
-        else:
-            task = asyncio.create_task(self._fill(feed, gap), name=f"gap of {feed.name}")
-            self._filling[feed] = _Filling(task, gap)
+        self._gaps.granted(feed)
 
     def feed_refused(self, feed: Feed, error: RefusedError) -> None:
         """End a feed: the broker will not have it."""
         if feed.state is not SubscriptionState.PENDING:  # else whoever asked is told
             self._events.tell(RefusedEvent(stream=feed.name, code=error.code, text=error.text))
         self._forget(feed)
-        self._leave_gap(feed, str(error))
+        self._gaps.leave(feed, str(error))
         feed.refused(error)
 
     def feed_unanswered(self, feed: Feed, error: TapewireError) -> None:
@@ -202,24 +187,14 @@ class Fleet:
 
     def link_lost(self, link: Link, error: ConnectionLostError) -> None:
         """Keep what was active for the next connection; what was never granted is told."""
-        now = self._backfill.now()
         for feed in tuple(link.feeds):
             if feed.state is SubscriptionState.PENDING:
-                link.feeds.pop(feed)
+                link.forget(feed)
                 self.feed_unanswered(feed, error)
                 continue
-            filling = self._filling.pop(feed, None)
-            if filling is not None:
-                # What was fetched is fetched again, and more: the gap goes on.
-                filling.task.cancel()
-                feed.gap = filling.gap
             if feed.state is SubscriptionState.ACTIVE:
                 feed.moved(SubscriptionState.RESTORING)
-            if feed.gap is None:
-                feed.gap = Gap(stream=feed.name, since=now, cause=str(error))
-                self.gaps.begin(feed.gap)
-                self._events.tell(GapOpenedEvent(gap=feed.gap))
-            self._backfill.prepare(feed)
+            self._gaps.lost(feed, str(error))
 
     def link_failed(self, link: Link, error: TapewireError) -> None:
         """End everything: no connection can be used any more."""
@@ -230,12 +205,10 @@ class Fleet:
 
     def _join(self, subscription: Subscription[Any], feed: Feed) -> None:
         newest = feed.newest if feed.is_state else None
-        feed.subscriptions.append(subscription)
+        feed.subscriptions += (subscription,)
         self._feed_of[subscription] = feed
         subscription.moved(SubscriptionState.PENDING)
-        link = self._link_of.get(feed)
-        if link is not None:
-            link.reroute(feed)
+        self._reroute(feed)
         if feed.state is SubscriptionState.ACTIVE:
             if isinstance(newest, bytes):
                 subscription.buffer.put(newest)
@@ -247,13 +220,15 @@ class Fleet:
         """Bring a feed to a link that has room for it, opening one if need be."""
         while feed.state is SubscriptionState.PENDING and feed not in self._link_of:
             links = [link for link in self._links if link.state is not LinkState.CLOSED]
-            found = place(feed.lane, [Load(link.lane, len(link.feeds)) for link in links])
+            found = place(
+                feed.lane, [Load(link.lane, len(link.feeds), link.state is LinkState.OPEN) for link in links]
+            )
             if isinstance(found, NoRoom):
                 raise LimitError("subscriptions", found.streams + 1, found.streams_max)
-            if found.link is None:
+            link = None if found.link is None else links[found.link]
+            if link is None or feed.lane in self._opening:
                 await self._link_for(feed.lane)
                 continue
-            link = links[found.link]
             if link.state is not LinkState.OPEN:
                 # Nobody is made to wait for a connection that may come in minutes.
                 raise ConnectionLostError(1006, "the connection is being restored")
@@ -301,17 +276,13 @@ class Fleet:
         if link is not None:
             link.drop(feed)
         self._forget(feed)
-        self._leave_gap(feed, "the stream was closed")
+        self._gaps.leave(feed, "the stream was closed")
 
     def _forget(self, feed: Feed) -> None:
         self._link_of.pop(feed, None)
-        key = sharing_key(feed.request)
-        if key is not None and self._shared.get(key) is feed:
-            del self._shared[key]
-        filling = self._filling.pop(feed, None)
-        if filling is not None:
-            filling.task.cancel()
-            feed.gap = filling.gap
+        if feed.key is not None and self._shared.get(feed.key) is feed:
+            del self._shared[feed.key]
+        self._gaps.stop(feed)
         for subscription in feed.subscriptions:
             self._feed_of.pop(subscription, None)
 
@@ -319,30 +290,15 @@ class Fleet:
         for feed in dict.fromkeys(self._feed_of.values()):
             link = self._link_of.get(feed)
             if link is not None:
-                link.feeds.pop(feed, None)
+                link.forget(feed)
             self._forget(feed)
-            self._leave_gap(feed, "the broker was closed" if error is None else str(error))
+            self._gaps.leave(feed, "the broker was closed" if error is None else str(error))
             feed.ended(error)
 
-    # --- gaps -------------------------------------------------------------------------------------------
-
-    async def _fill(self, feed: Feed, gap: Gap) -> None:
-        await self._backfill.fill(feed, gap)
-        self._filling.pop(feed, None)
+    def _reroute(self, feed: Feed) -> None:
         link = self._link_of.get(feed)
         if link is not None:
             link.reroute(feed)
-        self._close_gap(gap)
-
-    def _leave_gap(self, feed: Feed, reason: str) -> None:
-        gap, feed.gap = feed.gap, None
-        if gap is not None:
-            gap.state, gap.reason = GapState.LEFT, reason
-            self._close_gap(gap)
-
-    def _close_gap(self, gap: Gap) -> None:
-        self.gaps.close(gap)
-        self._events.tell(GapClosedEvent(gap=gap))
 
 
 def _closed(subscription: Subscription[Any]) -> ClosedError:

@@ -75,13 +75,14 @@ class GapLedger:
         """Note a gap that has opened."""
         self._open[id(gap)] = gap
 
-    def close(self, gap: Gap) -> None:
-        """Note that a gap is filled or left."""
+    def close(self, gap: Gap) -> bool:
+        """Note that a gap is filled or left; False if that was known."""
         assert gap.state is not GapState.OPEN, "it says how it ended"
         if self._open.pop(id(gap), None) is None:
-            return
+            return False
         self._closed.append(gap)
         if gap.state is GapState.FILLED:
             self.filled += 1
         else:
             self.left += 1
+        return True

@@ -11,7 +11,7 @@ what     how it is noticed and what follows
 cut      the transport says so: all streams are restoring, the next try comes after a pause with jitter
 silence  a ping every ``PING_EVERY_S``; nothing at all within ``PING_TIMEOUT_S``: the connection is dropped
 no       a request that is not answered in ``ANSWER_TIMEOUT_S`` is made again under another guid; after
-answer   ``TRIES_MAX`` the connection is dropped
+answer   ``TRIES_MAX`` the connection is dropped, unless others are answered: then this one waits a minute
 refusal  401: one new token, once more; 429 and 5xx while restoring: again after a pause; else it is final
 =======  =======================================================================================================
 """
@@ -19,6 +19,7 @@ refusal  401: one new token, once more; 429 and 5xx while restoring: again after
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Coroutine
 from enum import Enum
@@ -46,9 +47,11 @@ from tapewire.client.events import (
     Events,
     LostEvent,
     RestoredEvent,
+    SilentEvent,
     WaitingEvent,
 )
 from tapewire.client.feed import Feed
+from tapewire.client.heartbeat import PING_TIMEOUT_S, Heartbeat, Pulse
 from tapewire.client.planner import Lane
 from tapewire.client.session import Session
 from tapewire.client.states import SubscriptionState
@@ -63,12 +66,14 @@ __all__ = ["Link", "LinkOwner", "LinkState"]
 CONNECT_TIMEOUT_S = 10.0
 #: How long an orderly end may take before the connection is dropped.
 CLOSE_TIMEOUT_S = 1.0
-PING_EVERY_S = 10.0
-PING_TIMEOUT_S = 5.0
 #: Requests for one stream that may go unanswered in a row.
 TRIES_MAX = 3
 #: Pause before a stream is asked for again that a busy broker has refused: drawn between these.
 REFUSED_PAUSE_S = (1.0, 5.0)
+#: Pause before a stream is asked for again that alone is not answered.
+UNANSWERED_PAUSE_S = (45.0, 75.0)
+
+log = logging.getLogger("tapewire.client")
 
 _REFUSING_STATUSES = frozenset({401, 403, 406, 429})
 
@@ -136,6 +141,8 @@ class Link:
         self._is_closing = False
         self._was_open = False
         self._received_before = 0
+        #: When a request for a stream was last answered on the connection of now.
+        self._answered_at_s: float | None = None
 
     def __repr__(self) -> str:
         return f"<Link {self.number} {self.lane.value} {self.state.value}, {len(self.feeds)} feeds>"
@@ -191,6 +198,14 @@ class Link:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, connection: Connection[Session]) -> None:
+        try:
+            await self._keep(connection)
+        except Exception as error:
+            # A fault of our own: streams that nobody keeps must not look as if they were quiet.
+            log.exception("connection %d has failed", self.number)
+            self._owner.link_failed(self, ClosedError(f"connection {self.number} has failed: {error!r}"))
+
+    async def _keep(self, connection: Connection[Session]) -> None:
         loop = asyncio.get_running_loop()
         while True:
             opened_at_s = loop.time()
@@ -201,12 +216,13 @@ class Link:
             assert connection.end is not None, "a connection that has ended says why"
             self._backoff.lost(loop.time() - opened_at_s)
             reason = str(ConnectionLostError(*connection.end))
+            asked_s = 0.0
             while True:
-                await self._pause(reason)
+                await self._pause(reason, asked_s)
                 try:
                     connection = await self._connect()
                 except ConnectError as error:
-                    reason = error.reason
+                    reason, asked_s = error.reason, error.retry_after_s or 0.0
                     was_blocked = self._backoff.is_blocked
                     self._backoff.failed(was_refused=error.status in _REFUSING_STATUSES)
                     if self._backoff.is_blocked and not was_blocked:
@@ -215,9 +231,9 @@ class Link:
                     break
             self._entered(connection)
 
-    async def _pause(self, reason: str) -> None:
+    async def _pause(self, reason: str, asked_s: float) -> None:
         self.state = LinkState.WAITING
-        seconds = self._backoff.pause_s()
+        seconds = self._backoff.pause_s(asked_s)
         self._tell(WaitingEvent, seconds=seconds, tries=self._backoff.tries, reason=reason)
         await asyncio.sleep(seconds)
 
@@ -229,6 +245,7 @@ class Link:
 
     def _entered(self, connection: Connection[Session]) -> None:
         self._connection = connection
+        self._answered_at_s = None
         self.state = LinkState.OPEN
         self._tell(ConnectedEvent, is_again=self._was_open)
         self._was_open = True
@@ -243,6 +260,9 @@ class Link:
         for handle in self._retries.values():
             handle.cancel()
         self._retries.clear()
+        for feed in self.feeds:
+            # A guid means nothing on another connection.
+            feed.guid, feed.tries, feed.has_renewed = "", 0, False
         if self._is_closing:
             return
         code, reason = connection.end or (CloseCode.ABNORMAL, "")
@@ -251,28 +271,42 @@ class Link:
 
     async def _serve(self, connection: Connection[Session]) -> None:
         """Ask for what is wanted and see that the other end lives, until the connection ends."""
-        ping_at_s = self._now() + PING_EVERY_S
-        heard_by_s: float | None = None
-        heard = connection.received
-        while connection.state is not ConnectionState.CLOSED:
+        heartbeat = Heartbeat(self._now())
+        while connection.is_open:
             # What happens from here on is seen by the next look.
             self._news.clear()
             now_s = self._now()
-            if connection.received != heard:
-                heard, heard_by_s = connection.received, None
-            if heard_by_s is not None and now_s >= heard_by_s:
+            pulse = heartbeat.look(connection.received, now_s)
+            if pulse is Pulse.DEAD:
+                self._events.tell(
+                    SilentEvent(
+                        subject=f"connection {self.number}", seconds=PING_TIMEOUT_S, action="connecting anew"
+                    )
+                )
                 connection.end = (int(CloseCode.ABNORMAL), f"silent for {PING_TIMEOUT_S:g} s after a ping")
-                connection.abort()
-            elif connection.is_open:
-                if now_s >= ping_at_s:
-                    ping_at_s = now_s + PING_EVERY_S
-                    heard, heard_by_s = connection.received, now_s + PING_TIMEOUT_S
-                    self._ping(connection)
-                self._ask_again(connection, now_s)
-                self._pump(connection, now_s)
-            moments = [ping_at_s, heard_by_s, self._asking.due_at_s]
-            until_s = min(moment for moment in moments if moment is not None)
-            await self._wait_for_news(until_s)
+                break
+            if pulse is Pulse.PING:
+                self._ping(connection)
+            if not self._ask_again(connection, now_s):
+                break
+            self._pump(connection, now_s)
+            due_at_s = self._asking.due_at_s
+            await self._wait_for_news(
+                heartbeat.due_at_s if due_at_s is None else min(heartbeat.due_at_s, due_at_s)
+            )
+        await self._until_gone(connection)
+
+    async def _until_gone(self, connection: Connection[Session]) -> None:
+        """Wait for the end of a connection that is ending; one that is to end, or takes too long, is dropped."""
+        closed_by_s = self._now() + (0 if connection.is_open else CLOSE_TIMEOUT_S)
+        while not connection.is_closed and self._now() < closed_by_s:
+            self._news.clear()
+            await self._wait_for_news(closed_by_s)
+        if not connection.is_closed:
+            connection.abort()
+        while not connection.is_closed:
+            self._news.clear()
+            await self._news.wait()
 
     async def _wait_for_news(self, until_s: float) -> None:
         try:
@@ -294,13 +328,17 @@ class Link:
         """Carry a feed no longer; the broker is told, its answer is of no interest."""
         if self.feeds.pop(feed, False) is False:
             return
-        self._asking.drop(feed)
+        self.forget(feed)
+        self._withdraw(feed)
         self._news.set()
+
+    def forget(self, feed: Feed) -> None:
+        """Carry a feed no longer; the broker is not told."""
+        self.feeds.pop(feed, None)
+        self._asking.drop(feed)
         retry = self._retries.pop(feed, None)
         if retry is not None:
             retry.cancel()
-        if feed.guid:
-            self._withdraw(feed)
 
     def reroute(self, feed: Feed) -> None:
         """Take up where a feed's messages are to go now."""
@@ -326,13 +364,15 @@ class Link:
     def _answered(self, feed: Feed, guid: str, tokens_fetched: int, answer: SystemMessage) -> None:
         if feed.guid != guid or feed not in self.feeds:
             return
+        self._answered_at_s = self._now()
         if answer.ok:
             self._asking.answered(feed, ok=True)
             self._owner.feed_granted(feed)
         elif answer.http_code == ResultCode.UNAUTHORIZED and not feed.has_renewed:
             feed.has_renewed = True
             self._forget_guid(feed)
-            self._spawn(self._renew_and_ask(feed, tokens_fetched))
+            self._asking.postpone(feed)
+            self._spawn(self._renew_and_ask(feed, tokens_fetched, self._connection))
         else:
             self._refused(feed, RefusedError(answer.http_code, answer.message))
         self._finish()
@@ -341,22 +381,25 @@ class Link:
         self._forget_guid(feed)
         feed.has_renewed = False
         if error.retriable and feed.state is SubscriptionState.RESTORING:
-            # It is still under way: the round does not end before it.
-            self._asking.put_off(feed, self._now())
-            pause_s = self._random.uniform(*REFUSED_PAUSE_S)
-            loop = asyncio.get_running_loop()
-            self._retries[feed] = loop.call_later(pause_s, self._retry, feed)
+            self._retry_later(feed, REFUSED_PAUSE_S)
             return
         self._asking.answered(feed, ok=False)
         self.feeds.pop(feed, None)
         self._owner.feed_refused(feed, error)
+
+    def _retry_later(self, feed: Feed, between_s: tuple[float, float]) -> None:
+        self._asking.postpone(feed)
+        pause_s = self._random.uniform(*between_s)
+        self._retries[feed] = asyncio.get_running_loop().call_later(pause_s, self._retry, feed)
 
     def _retry(self, feed: Feed) -> None:
         self._retries.pop(feed, None)
         self._asking.again(feed, is_critical=feed.lane is Lane.CRITICAL)
         self._news.set()
 
-    async def _renew_and_ask(self, feed: Feed, tokens_fetched: int) -> None:
+    async def _renew_and_ask(
+        self, feed: Feed, tokens_fetched: int, connection: Connection[Session] | None
+    ) -> None:
         try:
             # Of many that are refused at once only the first asks for a new token.
             if self._tokens.fetched == tokens_fetched:
@@ -365,15 +408,21 @@ class Link:
             self._owner.link_failed(self, error)
             return
         except TapewireError as error:
+            if not self._still_waits(feed, connection):
+                return
             if feed.state is SubscriptionState.RESTORING:
-                self._retries[feed] = asyncio.get_running_loop().call_later(
-                    self._random.uniform(*REFUSED_PAUSE_S), self._retry, feed
-                )
+                feed.has_renewed = False
+                self._retry_later(feed, REFUSED_PAUSE_S)
             else:
                 self._give_up(feed, error)
             return
-        self._asking.again(feed, is_critical=feed.lane is Lane.CRITICAL)
-        self._news.set()
+        if self._still_waits(feed, connection):
+            self._asking.again(feed, is_critical=feed.lane is Lane.CRITICAL)
+            self._news.set()
+
+    def _still_waits(self, feed: Feed, connection: Connection[Session] | None) -> bool:
+        """Whether nothing has happened to a feed and its connection meanwhile."""
+        return feed in self.feeds and self._connection is connection and feed in self._asking
 
     def _taken_back(self, feed: Feed, answer: SystemMessage) -> None:
         """The broker has granted a feed and will not serve it after all."""
@@ -381,10 +430,9 @@ class Link:
             self._refused(feed, RefusedError(answer.http_code, answer.message))
             self._finish()
 
-    def _ask_again(self, connection: Connection[Session], now_s: float) -> None:
+    def _ask_again(self, connection: Connection[Session], now_s: float) -> bool:
+        """Look after requests that have waited too long; False: the connection is of no use."""
         for feed in self._asking.overdue(now_s):
-            if feed in self._retries:
-                continue  # it was answered: not now
             self._withdraw(feed)
             feed.tries += 1
             feed.has_renewed = False
@@ -392,10 +440,16 @@ class Link:
                 self._give_up(feed, AnswerTimeoutError(ANSWER_TIMEOUT_S))
             elif feed.tries < TRIES_MAX:
                 self._asking.again(feed, is_critical=feed.lane is Lane.CRITICAL)
+            elif self._answered_at_s is not None:
+                # Others are answered: to drop the connection would take their data for nothing.
+                feed.tries = 0
+                self._retry_later(feed, UNANSWERED_PAUSE_S)
+                waited_s = TRIES_MAX * ANSWER_TIMEOUT_S
+                self._events.tell(SilentEvent(subject=feed.name, seconds=waited_s, action="asking again later"))
             else:
                 connection.end = (int(CloseCode.ABNORMAL), f"{feed.name} was not answered {TRIES_MAX} times")
-                connection.abort()
-                return
+                return False
+        return True
 
     def _give_up(self, feed: Feed, error: TapewireError) -> None:
         self._asking.drop(feed)
@@ -420,6 +474,8 @@ class Link:
 
     def _withdraw(self, feed: Feed) -> None:
         """Take a request back: data of its guid are dropped, and the broker is told."""
+        if not feed.guid:
+            return
         self._forget_guid(feed)
         connection = self._connection
         if connection is not None and connection.is_open:

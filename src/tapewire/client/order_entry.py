@@ -17,12 +17,14 @@ A command is never kept for a later connection and never sent twice: its price i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from enum import Enum
 from functools import partial
 
 from tapewire.client import errors
+from tapewire.client.backoff import ASKED_MAX_S
 from tapewire.client.command_end import CommandEnd
 from tapewire.client.command_session import COMMANDS_IN_FLIGHT_MAX, CommandSession
 from tapewire.client.command_states import Authority
@@ -36,9 +38,10 @@ from tapewire.client.errors import (
     RefusedError,
     TapewireError,
 )
+from tapewire.client.heartbeat import PING_TIMEOUT_S, Heartbeat, Pulse
 from tapewire.client.tokens import TokenKeeper
 from tapewire.ports.network import ConnectError, Connector
-from tapewire.protocol.codes import ResultCode
+from tapewire.protocol.codes import CloseCode, ResultCode
 from tapewire.protocol.commands import OrderCommand
 from tapewire.protocol.messages import SystemMessage
 
@@ -115,6 +118,8 @@ class OrderEntry:
         self._waiting = 0
         #: Why there is no connection.
         self._error: TapewireError | None = None
+        #: How long the broker wants to be left alone; it said so with its last refusal.
+        self._asked_pause_s = 0.0
         self._late: dict[str, CommandEnd] = {}
         tokens.on_renewed = self._token_renewed
 
@@ -252,6 +257,7 @@ class OrderEntry:
         loop = asyncio.get_running_loop()
         tries, pause_s = 0, RESTORE_FIRST_S
         while True:
+            self._asked_pause_s = 0.0
             try:
                 link = await self._open()
             except TapewireError as error:
@@ -274,7 +280,7 @@ class OrderEntry:
                         self._tell_waiting(self._error)
                         return
                 log.warning("the order connection ended: %s", self._error)
-            await asyncio.sleep(self._random.uniform(0, pause_s))
+            await asyncio.sleep(self._asked_pause_s + self._random.uniform(0, pause_s))
             pause_s = min(pause_s * 2, RESTORE_LAST_S)
 
     async def _open(self) -> _Link:
@@ -283,6 +289,7 @@ class OrderEntry:
         try:
             await self._connector.connect(self._url, link.connection, timeout_s=CONNECT_TIMEOUT_S)
         except ConnectError as error:
+            self._asked_pause_s = min(error.retry_after_s or 0.0, ASKED_MAX_S)
             raise errors.ConnectError(self._url, error.reason) from error
         self._link = link
         try:
@@ -293,17 +300,30 @@ class OrderEntry:
         return link
 
     async def _serve(self, link: _Link) -> None:
-        """Keep a connection authorized until it ends."""
+        """Keep a connection authorized, and see that the other end lives, until it ends."""
         link.was_ready = True
         if link.connection.end is not None:
             self.lost(link, ConnectionLostError(*link.connection.end))
         else:
             self._become_ready()
+        loop = asyncio.get_running_loop()
+        heartbeat = Heartbeat(loop.time())
         while True:
-            await link.news.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(heartbeat.due_at_s):
+                    await link.news.wait()
             link.news.clear()
             if link.gone.is_set():
                 return
+            pulse = heartbeat.look(link.connection.received, loop.time())
+            if pulse is Pulse.DEAD:
+                log.warning("the order connection is silent and is ended")
+                link.connection.end = int(CloseCode.ABNORMAL), f"silent for {PING_TIMEOUT_S:g} s after a ping"
+                link.connection.abort()
+                await link.gone.wait()
+                return
+            if pulse is Pulse.PING:
+                link.connection.send(link.session.ping(self.new_guid()))
             needs_authority = link.session.authority is not Authority.AUTHORIZED
             if not needs_authority and not link.has_new_token:
                 continue

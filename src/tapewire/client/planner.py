@@ -31,6 +31,7 @@ class Load(NamedTuple):
 
     lane: Lane
     streams: int
+    is_open: bool = True
 
 
 class Use(NamedTuple):
@@ -56,16 +57,16 @@ def place(
     """Return where one more stream goes.
 
     A link is filled before the next one is opened: the broker asks for few connections. Of several with room the
-    fullest is taken. Market data may fill all links but one while nothing critical is asked for: that one is kept,
-    so that a program can always follow its orders.
+    fullest is taken, of those that are open if any is. Market data may fill all links but one while nothing
+    critical is asked for: that one is kept, so that a program can always follow its orders.
     """
     with_room = [
-        (load.streams, -position)
+        (load.is_open, load.streams, -position)
         for position, load in enumerate(loads)
         if load.lane is lane and load.streams < streams_max
     ]
     if with_room:
-        return Use(-max(with_room)[1])
+        return Use(-max(with_room)[2])
     has_critical = any(load.lane is Lane.CRITICAL for load in loads)
     kept = 1 if lane is Lane.MARKET and not has_critical and links_max > 1 else 0
     if lane is Lane.CRITICAL and has_critical:

@@ -97,7 +97,8 @@ class Peer:
             request = json.loads(payload)
             if request["opcode"] == "ping":
                 self._broker.pings.append(request)
-                self.transport.send(accept_all(request))
+                if self._broker.answers_pings:
+                    self.transport.send(accept_all(request))
                 self._broker.changed.set()
                 return
             self._broker.requests.append(request)
@@ -124,6 +125,7 @@ class FakeDesk:
         self.tokens: list[str] = []
         self.pings: list[Request] = []
         self.answers_close = True
+        self.answers_pings = True
         self.peers: list[Peer] = []
         self.changed = asyncio.Event()
         self.reply_authorize: Reply = accept_all
@@ -173,6 +175,7 @@ class FakeBroker:
         self.pings: list[Request] = []
         self.reply: Reply = accept_all
         self.answers_close = True
+        self.answers_pings = True
         self.peers: list[Peer] = []
         self.changed = asyncio.Event()
         self.address = network.listen("broker.test:443", self._accept)
@@ -280,7 +283,7 @@ class Stage:
             or self.fleet._feed_of
             or self.fleet._link_of
             or self.fleet._shared
-            or self.fleet._filling
+            or self.fleet._gaps.is_filling
             or self.fleet.gaps.open
             or self.entry._waiting
             or (self.entry._link is not None and self.entry._link.session.in_flight)

@@ -294,6 +294,7 @@ def test_a_connection_on_which_nothing_comes_any_more_is_replaced() -> None:
         desk = stage.broker.desk
         await submit(stage)
         desk.reply_command = silence
+        desk.answers_pings = False
         first = asyncio.create_task(submit(stage))
         await asyncio.sleep(3)
         second = asyncio.create_task(submit(stage))

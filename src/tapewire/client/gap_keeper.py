@@ -1,0 +1,103 @@
+"""What becomes of the gaps of feeds: opened when data cease, filled when they flow again, or left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tapewire.client.backfill import Backfill
+from tapewire.client.events import Events, GapClosedEvent, GapOpenedEvent
+from tapewire.client.feed import Feed
+from tapewire.client.gap import Gap, GapLedger, GapState
+
+__all__ = ["GapKeeper"]
+
+log = logging.getLogger("tapewire.client")
+
+
+class _Filling(NamedTuple):
+    """What was missed is being fetched."""
+
+    task: asyncio.Task[None]
+    gap: Gap
+
+
+class GapKeeper:
+    """Opens and closes gaps; each is told, and in the ledger. ``reroute`` is called when messages flow again."""
+
+    def __init__(self, backfill: Backfill, events: Events, reroute: Callable[[Feed], None]) -> None:
+        self.ledger = GapLedger()
+        self._backfill = backfill
+        self._events = events
+        self._reroute = reroute
+        self._filling: dict[Feed, _Filling] = {}
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether anything is being fetched."""
+        return bool(self._filling)
+
+    def close(self) -> asyncio.Future[Any]:
+        """Fetch no more; the future is done when nothing is under way."""
+        tasks = [filling.task for filling in self._filling.values()]
+        for task in tasks:
+            task.cancel()
+        return asyncio.gather(*tasks, return_exceptions=True)
+
+    def lost(self, feed: Feed, cause: str) -> None:
+        """Note that a feed's data have ceased, and make it ready to be asked for again."""
+        # What was being fetched is fetched again, and more: the gap goes on.
+        self.stop(feed)
+        if feed.gap is None:
+            feed.gap = Gap(stream=feed.name, since=self._backfill.now(), cause=cause)
+            self.ledger.begin(feed.gap)
+            self._events.tell(GapOpenedEvent(gap=feed.gap))
+        self._backfill.prepare(feed)
+
+    def granted(self, feed: Feed) -> None:
+        """Note that a feed's data flow; what was missed is fetched where that is needed."""
+        gap, feed.gap = feed.gap, None
+        if gap is None:
+            return
+        gap.until = self._backfill.now()
+        if not self._backfill.is_needed(feed):
+            gap.state = GapState.FILLED
+            self._close(gap)
+        else:
+            task = asyncio.create_task(self._fill(feed, gap), name=f"gap of {feed.name}")
+            self._filling[feed] = _Filling(task, gap)
+
+    def stop(self, feed: Feed) -> None:
+        """Fetch no more for a feed; its gap is open."""
+        filling = self._filling.pop(feed, None)
+        if filling is not None:
+            filling.task.cancel()
+            feed.gap = filling.gap
+
+    def leave(self, feed: Feed, reason: str) -> None:
+        """Close the open gap of a feed, if there is one: nobody will fill it."""
+        gap, feed.gap = feed.gap, None
+        if gap is not None:
+            gap.state, gap.reason = GapState.LEFT, reason
+            self._close(gap)
+
+    async def _fill(self, feed: Feed, gap: Gap) -> None:
+        try:
+            await self._backfill.fill(feed, gap)
+        except Exception as error:
+            # A fault of our own: what was held back must flow, and the gap must not look as if it were filled.
+            log.exception("the gap of %s was not filled", feed.name)
+            gap.state, gap.reason = GapState.LEFT, repr(error)
+            feed.put_record(gap)
+            for message in feed.release_held():
+                feed.put(message)
+        # A consumer that overflowed meanwhile has taken its feed with it.
+        if self._filling.pop(feed, None) is not None:
+            self._reroute(feed)
+            self._close(gap)
+
+    def _close(self, gap: Gap) -> None:
+        if self.ledger.close(gap):
+            self._events.tell(GapClosedEvent(gap=gap))
