@@ -4,7 +4,7 @@ The client: ``async with tapewire.connect() as broker``. The trading system to t
 """
 
 from tapewire.client.broker import Broker
-from tapewire.client.buffer import BufferPolicy, Conflate, DropOldest, Fail
+from tapewire.client.buffer import BufferPolicy, Conflate, DropOldest, Fail, Spill
 from tapewire.client.command_result import Accepted, AllCanceled, GroupAccepted, NotDone, Rejected, Unknown
 from tapewire.client.endpoints import PRODUCTION, TEST, Endpoints
 from tapewire.client.errors import (
@@ -129,6 +129,7 @@ __all__ = [
     "Risk",
     "Side",
     "SilentEvent",
+    "Spill",
     "StopOrder",
     "Subscription",
     "SubscriptionState",

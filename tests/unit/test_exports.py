@@ -68,6 +68,7 @@ NAMES = {
     "Rejected",
     "Risk",
     "Side",
+    "Spill",
     "StopOrder",
     "Subscription",
     "SubscriptionState",

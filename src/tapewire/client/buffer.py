@@ -9,19 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tapewire.client.errors import BufferOverflowError, TapewireError
 from tapewire.client.gap import Gap
+from tapewire.client.spill_file import SpillFile, SpillFullError
 from tapewire.model import Record
 
-__all__ = ["Buffer", "BufferPolicy", "Conflate", "DropOldest", "Fail"]
+__all__ = ["BUFFER_BYTES_MAX", "GAPS_MAX", "Buffer", "BufferPolicy", "Conflate", "DropOldest", "Fail", "Spill"]
 
 
 #: Whatever its policy, a buffer holds so many bytes at most: messages may be up to a megabyte long.
 BUFFER_BYTES_MAX = 256 << 20
+#: Marks of gaps that wait in one buffer; when there are more, the two newest become one.
+GAPS_MAX = 1_000
 
 
 class Conflate(msgspec.Struct, frozen=True):
@@ -48,7 +52,26 @@ class Fail(msgspec.Struct, frozen=True):
             raise ValueError("a buffer holds at least one message")
 
 
-BufferPolicy = Conflate | DropOldest | Fail
+class Spill(msgspec.Struct, frozen=True):
+    """Lose nothing: what is more than ``size`` messages waits in a file, in order, up to ``bytes_max`` bytes.
+
+    ``path`` is a folder that is there. The file in it has no name, is readable by nobody else, and is gone when
+    the stream is closed or the process ends, however it ends. When ``bytes_max`` is reached or the disk takes no
+    more, the stream ends with an error as with ``Fail``, after all that was kept.
+    """
+
+    path: str | Path
+    bytes_max: int = 4 << 30
+    size: int = 10_000
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.bytes_max < 1:
+            raise ValueError("a buffer holds at least one message")
+        if not Path(self.path).is_dir():
+            raise ValueError(f"{self.path} is no folder to spill into")
+
+
+BufferPolicy = Conflate | DropOldest | Fail | Spill
 
 
 class Buffer:
@@ -62,12 +85,20 @@ class Buffer:
         #: The stream's name, for people.
         self.stream = stream
         size = 1 if isinstance(policy, Conflate) else policy.size
-        self._size = size
+        self._size = self._room = size
+        self._spill = SpillFile(Path(policy.path), policy.bytes_max) if isinstance(policy, Spill) else None
+        self._conflates = isinstance(policy, Conflate)
         self._fails = isinstance(policy, Fail)
         self._on_overflow = on_overflow
+        #: Called for each message that the policy loses; conflating is no loss.
+        self.on_loss: Callable[[Buffer], None] | None = None
+        #: Why a message could not be kept, where it is not their number.
+        self._full_because = ""
         self._items: deque[Any] = deque()
         #: How many of them are no messages: records that were fetched, marks of gaps.
         self._objects = 0
+        self._gaps = 0
+        self._spilled_gaps = 0
         #: What came last.
         self.newest: bytes | object | None = None
         self._bytes = 0
@@ -84,11 +115,18 @@ class Buffer:
         #: Messages that nobody gets: a newer one replaced or pushed them out, they came after an overflow or
         #: after the end, or they were discarded.
         self.dropped = 0
+        #: Those of them that the policy lost: pushed out by newer ones, though each was wanted, or not taken.
+        self.lost = 0
         #: Whether a message came that a buffer that loses nothing could not take.
         self.has_overflowed = False
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._items) + self.spilled
+
+    @property
+    def spilled(self) -> int:
+        """How many of its items are in a file."""
+        return len(self._spill) if self._spill is not None else 0
 
     def put(self, message: bytes) -> None:
         """Take one message. Called by the reader: never waits, never raises."""
@@ -98,8 +136,12 @@ class Buffer:
             return
         items = self._items
         size = len(message)
-        if (len(items) >= self._size or self._bytes + size > BUFFER_BYTES_MAX) and not self._make_room(size):
-            return
+        if len(items) >= self._room or self._bytes + size > BUFFER_BYTES_MAX:
+            if self._spill is not None:
+                self._put_aside(message)
+                return
+            if not self._make_room(size):
+                return
         self._bytes += size
         self.newest = message
         items.append(message)
@@ -116,11 +158,17 @@ class Buffer:
         if self._is_shut:
             self.dropped += is_record
             return
+        if self._spill is not None and len(self._items) >= self._room:
+            self._put_aside(item)
+            return
         if is_record:
-            if len(self._items) >= self._size and not self._make_room(0):
+            if len(self._items) >= self._room and not self._make_room(0):
                 return
             self.newest = item
+        elif self._joined_gaps(item):
+            return
         self._objects += 1
+        self._gaps += not is_record
         self._items.append(item)
         if self._must_wake:
             self._wake()
@@ -148,12 +196,15 @@ class Buffer:
         if limit is None or len(items) <= limit:
             taken = list(items)
             items.clear()
-            self._bytes = self._objects = 0
+            self._bytes = self._objects = self._gaps = 0
+            if self._spill is not None:
+                self._fetch()
             return taken
         take = items.popleft
         taken = [take() for _ in range(limit)]
         if self._objects:
             self._objects -= sum(type(item) is not bytes for item in taken)
+            self._gaps -= sum(isinstance(item, Gap) for item in taken)
             self._bytes -= sum(len(item) for item in taken if type(item) is bytes)
         else:
             self._bytes -= sum(map(len, taken))
@@ -161,9 +212,12 @@ class Buffer:
 
     def discard(self) -> None:
         """Drop all that is inside."""
-        self.dropped += len(self._items)
+        self.dropped += len(self) - self._gaps - self._spilled_gaps
         self._items.clear()
-        self._bytes = self._objects = 0
+        self._bytes = self._objects = self._gaps = self._spilled_gaps = 0
+        if self._spill is not None:
+            self._spill.close()
+            self._room = self._size
 
     def pop_nowait(self) -> Any:
         """Remove and return the oldest item, None if there is none."""
@@ -174,6 +228,9 @@ class Buffer:
             self._bytes -= len(item)
         else:
             self._objects -= 1
+            self._gaps -= isinstance(item, Gap)
+        if not self._items and self._spill is not None:
+            self._fetch()
         return item
 
     async def wait(self) -> bool:
@@ -185,7 +242,7 @@ class Buffer:
         """
         while not self._items:
             if self.has_overflowed:
-                raise BufferOverflowError(self.stream, self._size)
+                raise BufferOverflowError(self.stream, self._size, self._full_because)
             if self._has_ended:
                 if self.error is not None:
                     raise self.error.again()
@@ -204,17 +261,23 @@ class Buffer:
     def _make_room(self, size: int) -> bool:
         """Drop the oldest messages until one more fits; False if nothing may be dropped."""
         if self._fails:
-            self.dropped += 1
-            self.has_overflowed = self._is_shut = True
-            self._on_overflow()
+            if len(self._items) < self._size:
+                self._full_because = f"{self._bytes} bytes wait"
+            self._overflow()
             return False
         while self._has_records and (len(self._items) >= self._size or self._bytes + size > BUFFER_BYTES_MAX):
             self._drop_oldest()
         return True
 
+    def _overflow(self) -> None:
+        self.dropped += 1
+        self.has_overflowed = self._is_shut = True
+        self._lose()
+        self._on_overflow()
+
     @property
     def _has_records(self) -> bool:
-        return len(self._items) > self._objects or any(not isinstance(item, Gap) for item in self._items)
+        return len(self._items) > self._gaps
 
     def _drop_oldest(self) -> None:
         """Drop the oldest record; marks of gaps stay in front of those that follow."""
@@ -227,6 +290,62 @@ class Buffer:
             self._objects -= 1
         self.dropped += 1
         self._items.extendleft(reversed(marks))
+        if not self._conflates:
+            self._lose()
+
+    def _lose(self) -> None:
+        self.lost += 1
+        if self.on_loss is not None:
+            self.on_loss(self)
+
+    def _joined_gaps(self, gap: object) -> bool:
+        """Let the newest mark stand for one more gap when there are too many; False if there is room."""
+        if self._gaps < GAPS_MAX or not isinstance(gap, Gap):
+            return False
+        newest = next(item for item in reversed(self._items) if isinstance(item, Gap))
+        newest.until, newest.reason = gap.until, f"{newest.reason or gap.reason}; several gaps in one"
+        return True
+
+    # --- the file ---------------------------------------------------------------------------------------
+
+    def _put_aside(self, item: Any) -> None:
+        """Put a message or another item into the file; from now on all others follow it there."""
+        assert self._spill is not None
+        try:
+            if type(item) is bytes:
+                self._spill.put(item)
+            else:
+                self._spill.put_object(item)
+        except SpillFullError as error:
+            self._full_because = str(error)
+            self._overflow()
+            return
+        self._room = 0
+        if isinstance(item, Gap):
+            self._spilled_gaps += 1
+        else:
+            self.newest = item
+
+    def _fetch(self) -> None:
+        """Bring the next items from the file into memory, where there are none any more."""
+        spill = self._spill
+        assert spill is not None
+        try:
+            taken = spill.take()
+        except OSError as error:
+            self._full_because = f"what was spilled cannot be read: {error.strerror or error}"
+            self.dropped += len(spill) - self._spilled_gaps - 1
+            self._spilled_gaps = 0
+            spill.close()
+            self._overflow()
+            return
+        if not spill:
+            self._room = self._size
+        self._items.extend(taken)
+        self._bytes = sum(len(item) for item in taken if type(item) is bytes)
+        self._objects = sum(type(item) is not bytes for item in taken)
+        self._gaps = sum(isinstance(item, Gap) for item in taken)
+        self._spilled_gaps -= self._gaps
 
     def _wake(self) -> None:
         self._must_wake = False

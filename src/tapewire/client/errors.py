@@ -190,13 +190,16 @@ class NotSentError(TapewireError):
 class BufferOverflowError(TapewireError):
     """A consumer was too slow for a stream that must not lose anything. What fitted was delivered first."""
 
-    def __init__(self, stream: str, size: int) -> None:
-        super().__init__(stream, size)
+    def __init__(self, stream: str, size: int, reason: str = "") -> None:
+        super().__init__(stream, size, reason)
         self.stream = stream
         self.size = size
+        #: Why no more could be kept, where it was not the number of records: a full disk.
+        self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.stream}: the consumer fell {self.size} records behind"
+        text = f"{self.stream}: the consumer fell {self.size} records behind"
+        return f"{text} ({self.reason})" if self.reason else text
 
 
 class GapError(TapewireError):

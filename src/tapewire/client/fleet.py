@@ -13,6 +13,7 @@ from tapewire.client.feed import Feed, sharing_key
 from tapewire.client.gap import GapLedger
 from tapewire.client.gap_keeper import GapKeeper
 from tapewire.client.link import Link, LinkState
+from tapewire.client.losses import Losses
 from tapewire.client.planner import Lane, Load, NoRoom, place
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription
@@ -43,6 +44,7 @@ class Fleet:
         self._tokens = tokens
         self._random = rng
         self._events = events
+        self._losses = Losses(events)
         self._gaps = GapKeeper(backfill, events, self._reroute)
         self._links: list[Link] = []
         self._numbers = 0
@@ -158,6 +160,7 @@ class Fleet:
         feed = self._feed_of.pop(subscription, None)
         if feed is None:
             return
+        self._losses.forget(subscription.buffer)
         feed.subscriptions = tuple(each for each in feed.subscriptions if each is not subscription)
         if feed.subscriptions:
             self._reroute(feed)
@@ -206,6 +209,7 @@ class Fleet:
     def _join(self, subscription: Subscription[Any], feed: Feed) -> None:
         newest = feed.newest if feed.is_state else None
         feed.subscriptions += (subscription,)
+        subscription.buffer.on_loss = self._losses.lost
         self._feed_of[subscription] = feed
         subscription.moved(SubscriptionState.PENDING)
         self._reroute(feed)
@@ -285,6 +289,7 @@ class Fleet:
         self._gaps.stop(feed)
         for subscription in feed.subscriptions:
             self._feed_of.pop(subscription, None)
+            self._losses.forget(subscription.buffer)
 
     def _end_all(self, error: TapewireError | None) -> None:
         for feed in dict.fromkeys(self._feed_of.values()):
