@@ -17,7 +17,7 @@ from tapewire.adapters.running_systems import RunningSystem, running_systems
 from tapewire.client.admin import Admin
 from tapewire.client.backfill import Backfill
 from tapewire.client.broker import Broker
-from tapewire.client.endpoints import Endpoints
+from tapewire.client.endpoints import PRODUCTION, TEST, Endpoints
 from tapewire.client.errors import ClosedError, ConfigurationError
 from tapewire.client.events import Events
 from tapewire.client.fleet import Fleet
@@ -25,6 +25,7 @@ from tapewire.client.http_reader import HttpReader
 from tapewire.client.order_entry import OrderEntry
 from tapewire.client.securities import search_securities
 from tapewire.client.tokens import TokenKeeper
+from tapewire.client.trading_hours import AROUND_THE_CLOCK, MOSCOW
 from tapewire.model import Security
 from tapewire.ports.clock import Clock
 from tapewire.ports.network import Connector, HttpClient
@@ -85,7 +86,9 @@ def assembled(
     """Return a broker of these parts, not started yet: live, or simulated."""
     events = Events()
     backfill = Backfill(HttpReader(where.http, tokens, http), clock)
-    fleet = Fleet(where.ws, connector, tokens, rng, events, backfill)
+    # A system of one's own trades when it likes.
+    hours = MOSCOW if where in (PRODUCTION, TEST) else AROUND_THE_CLOCK
+    fleet = Fleet(where.ws, connector, tokens, rng, events, backfill, hours)
     return Broker(where, fleet, OrderEntry(where.cws, connector, tokens, rng), events, tokens, http)
 
 

@@ -87,6 +87,11 @@ class Feed:
         return self.kind in STATE_KINDS
 
     @property
+    def received(self) -> int:
+        """What has come in for all subscriptions together: a number that changes when something comes."""
+        return sum(one.buffer.received for one in self.subscriptions)
+
+    @property
     def newest(self) -> bytes | object | None:
         """The last message that came, or the last record that was fetched; None before the first."""
         return next((one.buffer.newest for one in self.subscriptions if one.buffer.newest is not None), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from datetime import datetime
 from typing import Any
 
 from tapewire.client.backfill import Backfill
@@ -18,6 +19,8 @@ from tapewire.client.planner import Lane, Load, NoRoom, place
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription
 from tapewire.client.tokens import TokenKeeper
+from tapewire.client.trading_hours import AROUND_THE_CLOCK, TradingHours
+from tapewire.client.watch import Watch
 from tapewire.ports.network import Connector
 from tapewire.protocol.requests import SubscribeRequest
 
@@ -27,7 +30,7 @@ __all__ = ["Fleet"]
 class Fleet:
     """Brings subscriptions to the broker: shares equal ones, places them on connections, restores them.
 
-    Implements ``SubscriptionOwner`` and ``LinkOwner``.
+    Implements ``SubscriptionOwner``, ``LinkOwner`` and ``Watched``.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Fleet:
         rng: random.Random,
         events: Events,
         backfill: Backfill,
+        hours: TradingHours = AROUND_THE_CLOCK,
     ) -> None:
         self._url = url
         self._connector = connector
@@ -45,6 +49,9 @@ class Fleet:
         self._random = rng
         self._events = events
         self._losses = Losses(events)
+        self._backfill = backfill
+        self._watch = Watch(self, hours, events)
+        self._watching: asyncio.Task[None] | None = None
         self._gaps = GapKeeper(backfill, events, self._reroute)
         self._links: list[Link] = []
         self._numbers = 0
@@ -93,19 +100,22 @@ class Fleet:
         except BaseException:
             self._error = ClosedError("the broker is not connected")
             raise
+        self._watching = asyncio.create_task(self._watch.run(), name="watch over connections")
 
     async def close(self) -> None:
         """End all streams and connections; returns when nothing of them is left."""
         if self._error is None or not isinstance(self._error, ClosedError):
             self._error = ClosedError("the broker was closed")
-        opening = tuple(self._opening.values())
-        for each in opening:
+        ending: list[asyncio.Task[Any]] = list(self._opening.values())
+        if self._watching is not None:
+            ending.append(self._watching)
+        for each in ending:
             each.cancel()
         gaps_closed = self._gaps.close()
         self._end_all(None)
         links, self._links = self._links, []
         self._received_before += sum(link.received for link in links)
-        await asyncio.gather(gaps_closed, *opening, return_exceptions=True)
+        await asyncio.gather(gaps_closed, *ending, return_exceptions=True)
         closing = [asyncio.ensure_future(link.close()) for link in links]
         try:
             await asyncio.gather(*closing)
@@ -167,6 +177,20 @@ class Fleet:
             return
         self._drop(feed)
         feed.ended(None)
+
+    # --- Watched ----------------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """Return the time of day, UTC."""
+        return self._backfill.now()
+
+    def ask_anew(self, feed: Feed, cause: str) -> None:
+        """Subscribe to an active feed again under a new guid; what it may have missed is a gap."""
+        link = self._link_of.get(feed)
+        if link is not None and feed.state is SubscriptionState.ACTIVE:
+            feed.moved(SubscriptionState.RESTORING)
+            self._gaps.lost(feed, cause)
+            link.ask_anew(feed)
 
     # --- LinkOwner --------------------------------------------------------------------------------------
 

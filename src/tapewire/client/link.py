@@ -340,6 +340,24 @@ class Link:
         if retry is not None:
             retry.cancel()
 
+    def ask_anew(self, feed: Feed) -> None:
+        """Ask for a feed that is carried under a new guid; data of the old one are dropped from now on."""
+        self._withdraw(feed)
+        feed.guid = ""
+        self._asking.add(feed, is_critical=feed.lane is Lane.CRITICAL)
+        self._news.set()
+
+    def ping(self) -> None:
+        """Ask for a sign of life beside the regular ones."""
+        if self._connection is not None:
+            self._ping(self._connection)
+
+    def reconnect(self, reason: str) -> None:
+        """Drop the connection and open another."""
+        if self._connection is not None:
+            self._connection.end = (int(CloseCode.ABNORMAL), reason)
+            self._connection.abort()
+
     def reroute(self, feed: Feed) -> None:
         """Take up where a feed's messages are to go now."""
         session = self.session

@@ -201,6 +201,31 @@ def test_a_goodbye_that_the_broker_does_not_end_is_not_waited_for() -> None:
     run(scenario)
 
 
+def test_a_stream_that_falls_silent_is_subscribed_to_anew_and_what_it_missed_is_fetched() -> None:
+    async def scenario(stage: Stage) -> None:
+        trades = await stage.client.trades("TEST").open()
+        other = await stage.client.trades("OTHER").open()
+        third = await stage.client.trades("THIRD").open()
+        old, *others = stage.broker.subscribed
+        for number in range(300):
+            guids = (old, *others) if number < 200 else others
+            stage.broker.send(*(data(guid, trade(number)) for guid in guids))
+            await asyncio.sleep(0.5)
+        assert len(stage.broker.peers) == 1
+        fresh = stage.broker.subscribed[3]
+        assert stage.broker.unsubscribed == [old]
+        (gap,) = stage.client.gaps
+        assert "silent for" in gap.cause
+        before = trades.received
+        stage.broker.send(data(old, trade(900)), data(fresh, trade(901)))
+        await settle()
+        assert trades.received == before + 1, "data of the old guid are dropped"
+        for stream in (trades, other, third):
+            await stream.close()
+
+    run(scenario)
+
+
 def test_when_to_come_back_is_kept_with_a_spread() -> None:
     async def scenario(stage: Stage) -> None:
         book = await stage.client.book("TEST").open()
