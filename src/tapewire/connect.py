@@ -14,6 +14,7 @@ from tapewire.adapters.clock import SystemClock
 from tapewire.adapters.http_client import AiohttpClient
 from tapewire.adapters.picows_client import PicowsConnector
 from tapewire.adapters.running_systems import RunningSystem, running_systems
+from tapewire.adapters.slot_files import FileSlots
 from tapewire.client.admin import Admin
 from tapewire.client.backfill import Backfill
 from tapewire.client.broker import Broker
@@ -23,12 +24,14 @@ from tapewire.client.events import Events
 from tapewire.client.fleet import Fleet
 from tapewire.client.http_reader import HttpReader
 from tapewire.client.order_entry import OrderEntry
+from tapewire.client.quota import Quota
 from tapewire.client.securities import search_securities
 from tapewire.client.tokens import TokenKeeper
 from tapewire.client.trading_hours import AROUND_THE_CLOCK, MOSCOW
 from tapewire.model import Security
 from tapewire.ports.clock import Clock
 from tapewire.ports.network import Connector, HttpClient
+from tapewire.ports.slots import Slots
 from tapewire.protocol.tokens import Secret
 
 __all__ = ["Connecting", "admin", "connect", "fetch_securities", "fetch_token", "find_admin", "find_broker"]
@@ -70,7 +73,7 @@ def connect(
         rng = random.Random()
         http = AiohttpClient(tls=tls)
         tokens = TokenKeeper(http, where.oauth, token, rng)
-        return assembled(where, PicowsConnector(tls), tokens, http, rng, SystemClock())
+        return assembled(where, PicowsConnector(tls), tokens, http, rng, SystemClock(), FileSlots(where.ws))
 
     return Connecting(make)
 
@@ -82,14 +85,16 @@ def assembled(
     http: HttpClient,
     rng: random.Random,
     clock: Clock,
+    slots: Slots | None = None,
 ) -> Broker:
-    """Return a broker of these parts, not started yet: live, or simulated."""
+    """Return a broker of these parts, not started yet: live, or simulated. ``slots``: None: nobody counts."""
     events = Events()
     backfill = Backfill(HttpReader(where.http, tokens, http), clock)
+    quota = Quota(tokens, slots)
     # A system of one's own trades when it likes.
     hours = MOSCOW if where in (PRODUCTION, TEST) else AROUND_THE_CLOCK
-    fleet = Fleet(where.ws, connector, tokens, rng, events, backfill, hours)
-    return Broker(where, fleet, OrderEntry(where.cws, connector, tokens, rng), events, tokens, http)
+    fleet = Fleet(where.ws, connector, tokens, rng, events, backfill, hours, quota)
+    return Broker(where, fleet, OrderEntry(where.cws, connector, tokens, rng, quota), events, tokens, http)
 
 
 class Connecting:

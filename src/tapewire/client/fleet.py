@@ -16,10 +16,11 @@ from tapewire.client.gap_keeper import GapKeeper
 from tapewire.client.link import Link, LinkState
 from tapewire.client.losses import Losses
 from tapewire.client.planner import Lane, Load, NoRoom, place
+from tapewire.client.quota import Quota
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription
 from tapewire.client.tokens import TokenKeeper
-from tapewire.client.trading_hours import AROUND_THE_CLOCK, TradingHours
+from tapewire.client.trading_hours import TradingHours
 from tapewire.client.watch import Watch
 from tapewire.ports.network import Connector
 from tapewire.protocol.requests import SubscribeRequest
@@ -41,13 +42,15 @@ class Fleet:
         rng: random.Random,
         events: Events,
         backfill: Backfill,
-        hours: TradingHours = AROUND_THE_CLOCK,
+        hours: TradingHours,
+        quota: Quota,
     ) -> None:
         self._url = url
         self._connector = connector
         self._tokens = tokens
         self._random = rng
         self._events = events
+        self._quota = quota
         self._losses = Losses(events)
         self._backfill = backfill
         self._watch = Watch(self, hours, events)
@@ -93,6 +96,7 @@ class Fleet:
 
         Raises:
             ConnectError: It cannot be opened.
+            LimitError: The login has as many connections on this machine as it may have.
         """
         self._error = None
         try:
@@ -287,6 +291,7 @@ class Fleet:
             random.Random(self._random.getrandbits(64)),
             self._events,
             self,
+            self._quota,
         )
         # It has its place while it is being opened: nobody opens one too many.
         self._links.append(link)

@@ -53,10 +53,12 @@ from tapewire.client.events import (
 from tapewire.client.feed import Feed
 from tapewire.client.heartbeat import PING_TIMEOUT_S, Heartbeat, Pulse
 from tapewire.client.planner import Lane
+from tapewire.client.quota import Quota
 from tapewire.client.session import Session
 from tapewire.client.states import SubscriptionState
 from tapewire.client.tokens import TokenKeeper
 from tapewire.ports.network import ConnectError, Connector
+from tapewire.ports.slots import Slot
 from tapewire.protocol.codes import CloseCode, ResultCode
 from tapewire.protocol.messages import SystemMessage, data_tail
 from tapewire.protocol.requests import Ping, Unsubscribe, request_bytes
@@ -119,6 +121,7 @@ class Link:
         rng: random.Random,
         events: Events,
         owner: LinkOwner,
+        quota: Quota,
     ) -> None:
         self.number = number
         self.lane = lane
@@ -131,6 +134,9 @@ class Link:
         self._random = rng
         self._events = events
         self._owner = owner
+        self._quota = quota
+        #: The right to this connection, kept over all its lives.
+        self._slot: Slot | None = None
         self._backoff = Backoff(rng)
         self._asking: Asking[Feed] = Asking()
         self._connection: Connection[Session] | None = None
@@ -164,14 +170,20 @@ class Link:
 
         Raises:
             ConnectError: It cannot be opened; nothing is tried again.
+            LimitError: The login has as many connections on this machine as it may have.
         """
+        self._slot = self._quota.take()
         try:
             connection = await self._connect()
         except ConnectError as error:
-            self.state = LinkState.CLOSED
+            self._ended()
             raise errors.ConnectError(self._url, error.reason) from error
+        except BaseException:
+            self._ended()
+            raise
         if self._is_closing:
             connection.abort()
+            self._ended()
             raise ClosedError("the broker was closed")
         self._entered(connection)
         self._running = asyncio.create_task(self._run(connection), name=f"connection {self.number}")
@@ -194,8 +206,13 @@ class Link:
                 task.cancel()
             for handle in self._retries.values():
                 handle.cancel()
-            self.state = LinkState.CLOSED
+            self._ended()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ended(self) -> None:
+        self.state = LinkState.CLOSED
+        if self._slot is not None:
+            self._slot.release()
 
     async def _run(self, connection: Connection[Session]) -> None:
         try:

@@ -39,8 +39,10 @@ from tapewire.client.errors import (
     TapewireError,
 )
 from tapewire.client.heartbeat import PING_TIMEOUT_S, Heartbeat, Pulse
+from tapewire.client.quota import Quota
 from tapewire.client.tokens import TokenKeeper
 from tapewire.ports.network import ConnectError, Connector
+from tapewire.ports.slots import Slot
 from tapewire.protocol.codes import CloseCode, ResultCode
 from tapewire.protocol.commands import OrderCommand
 from tapewire.protocol.messages import SystemMessage
@@ -105,11 +107,16 @@ class _Link:
 class OrderEntry:
     """Sends commands on one connection of the order socket, which is opened by the first of them."""
 
-    def __init__(self, url: str, connector: Connector, tokens: TokenKeeper, rng: random.Random) -> None:
+    def __init__(
+        self, url: str, connector: Connector, tokens: TokenKeeper, rng: random.Random, quota: Quota
+    ) -> None:
         self._url = url
         self._connector = connector
         self._tokens = tokens
         self._random = rng
+        self._quota = quota
+        #: The right to a connection; kept until restoring is given up.
+        self._slot: Slot | None = None
         self._state = _State.IDLE
         self._link: _Link | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -253,6 +260,15 @@ class OrderEntry:
     # --- keeping the connection -------------------------------------------------------------------------
 
     async def _keep(self) -> None:
+        """Hold a connection, and the right to it, until that is given up."""
+        try:
+            await self._restore()
+        finally:
+            if self._slot is not None:
+                self._slot.release()
+                self._slot = None
+
+    async def _restore(self) -> None:
         """Open the connection, and again whenever one ends that was ready, until that is given up."""
         loop = asyncio.get_running_loop()
         tries, pause_s = 0, RESTORE_FIRST_S
@@ -286,6 +302,8 @@ class OrderEntry:
     async def _open(self) -> _Link:
         """Return a new connection that is authorized, or leave none."""
         link = _Link(self)
+        if self._slot is None:
+            self._slot = self._quota.take()
         try:
             await self._connector.connect(self._url, link.connection, timeout_s=CONNECT_TIMEOUT_S)
         except ConnectError as error:
