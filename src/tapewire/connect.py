@@ -48,6 +48,7 @@ def connect(
     refresh_token: str | None = None,
     endpoints: Endpoints | None = None,
     tls: ssl.SSLContext | None = None,
+    relieves: bool = True,
 ) -> Connecting:
     """Connect to a broker for the length of a block, ``async with connect() as broker``.
 
@@ -59,6 +60,8 @@ def connect(
         refresh_token: What access tokens are issued for. It is never written to a log.
         endpoints: The four addresses of a contour, in place of ``url``: ``tapewire.PRODUCTION``, ``TEST``.
         tls: What to trust, in place of the system's certificate authorities.
+        relieves: Whether books and quotes may come at longer intervals, or on connections of their own, when so
+            much waits for this program that the broker would cut it. Each time is a ``PressureEvent``.
 
     Entering raises:
         ConfigurationError: It is not clear where to connect to, or as whom.
@@ -73,7 +76,9 @@ def connect(
         rng = random.Random()
         http = AiohttpClient(tls=tls)
         tokens = TokenKeeper(http, where.oauth, token, rng)
-        return assembled(where, PicowsConnector(tls), tokens, http, rng, SystemClock(), FileSlots(where.ws))
+        return assembled(
+            where, PicowsConnector(tls), tokens, http, rng, SystemClock(), FileSlots(where.ws), relieves=relieves
+        )
 
     return Connecting(make)
 
@@ -86,6 +91,8 @@ def assembled(
     rng: random.Random,
     clock: Clock,
     slots: Slots | None = None,
+    *,
+    relieves: bool = True,
 ) -> Broker:
     """Return a broker of these parts, not started yet: live, or simulated. ``slots``: None: nobody counts."""
     events = Events()
@@ -93,7 +100,7 @@ def assembled(
     quota = Quota(tokens, slots)
     # A system of one's own trades when it likes.
     hours = MOSCOW if where in (PRODUCTION, TEST) else AROUND_THE_CLOCK
-    fleet = Fleet(where.ws, connector, tokens, rng, events, backfill, hours, quota)
+    fleet = Fleet(where.ws, connector, tokens, rng, events, backfill, hours, quota, relieves=relieves)
     return Broker(where, fleet, OrderEntry(where.cws, connector, tokens, rng, quota), events, tokens, http)
 
 

@@ -29,7 +29,7 @@ from tapewire.ports.clock import Clock
 from tapewire.protocol.errors import MalformedMessageError
 from tapewire.protocol.requests import SubscribeBars, SubscribeTrades
 
-__all__ = ["FILLED_MAX", "Backfill"]
+__all__ = ["FILLED_MAX", "Backfill", "newest_record"]
 
 #: Trades that are fetched for one gap; what is missing beyond is left.
 FILLED_MAX = 50_000
@@ -62,13 +62,13 @@ class Backfill:
         request = feed.request
         if isinstance(request, SubscribeTrades):
             if feed not in self._last_ids:
-                newest = _newest(feed)
+                newest = newest_record(feed)
                 self._last_ids[feed] = newest.id if isinstance(newest, Trade) else None
             # What was held back before is fetched with the rest.
             feed.hold()
             feed.request = msgspec.structs.replace(request, depth=0)
         elif isinstance(request, SubscribeBars):
-            newest = _newest(feed)
+            newest = newest_record(feed)
             if isinstance(newest, Bar):
                 feed.request = msgspec.structs.replace(request, since_s=newest.time_s, skip_history=False)
         elif feed.sieve is not None and getattr(request, "skip_history", False):
@@ -128,7 +128,8 @@ def _decoder(feed: Feed) -> Any:
     return feed.subscriptions[0].codec.decode_message if feed.subscriptions else None
 
 
-def _newest(feed: Feed) -> Any:
+def newest_record(feed: Feed) -> Any:
+    """Return the last record that came for a feed; None before the first, and if it cannot be read."""
     decode, message = _decoder(feed), feed.newest
     if decode is None or message is None:
         return None

@@ -19,6 +19,7 @@ from tapewire.client.order_entry import OrderEntry
 from tapewire.client.orders import Orders
 from tapewire.client.portfolio import Portfolio
 from tapewire.client.portfolio_choice import PortfolioChoice
+from tapewire.client.pressure import Estimate
 from tapewire.client.subscription import Subscription
 from tapewire.client.tokens import TokenKeeper
 from tapewire.model import Book, Exchange, Quote, Record, Trade
@@ -85,6 +86,11 @@ class Broker:
     def gaps(self) -> GapLedger:
         """What streams may have missed, and what became of it."""
         return self._fleet.gaps
+
+    @property
+    def pressure(self) -> tuple[Estimate, ...]:
+        """How late messages are on each connection of streams, and how many are estimated to wait at the broker."""
+        return tuple(link.pressure.estimate for link in self._fleet.links)
 
     @property
     def portfolios(self) -> tuple[str, ...]:

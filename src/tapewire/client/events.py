@@ -23,6 +23,7 @@ __all__ = [
     "GapOpenedEvent",
     "LostEvent",
     "OverflowEvent",
+    "PressureEvent",
     "RefusedEvent",
     "RestoredEvent",
     "SilentEvent",
@@ -157,6 +158,22 @@ class SilentEvent(Event, frozen=True, kw_only=True):
         return f"{self.subject} has been silent for {self.seconds:.0f} s: {self.action}"
 
 
+class PressureEvent(_OfLink, frozen=True, kw_only=True):
+    """Messages wait for a connection, and what is done before the broker cuts it."""
+
+    #: As estimated.
+    waiting: int
+    waiting_max: int
+    stream: str
+    action: str
+
+    def __str__(self) -> str:
+        return (
+            f"connection {self.link} ({self.lane}): about {self.waiting} of {self.waiting_max} messages wait;"
+            f" {self.stream}: {self.action}"
+        )
+
+
 class CallbackFailedEvent(Event, frozen=True, kw_only=True):
     """A function of the program has raised; its stream goes on."""
 
@@ -167,7 +184,7 @@ class CallbackFailedEvent(Event, frozen=True, kw_only=True):
         return f"{self.stream}: a callback has raised {type(self.error).__name__}"
 
 
-_WARNINGS = (LostEvent, BlockedEvent, RefusedEvent, OverflowEvent, SilentEvent, CallbackFailedEvent)
+_WARNINGS = (LostEvent, BlockedEvent, RefusedEvent, OverflowEvent, PressureEvent, SilentEvent, CallbackFailedEvent)
 
 
 class Events:

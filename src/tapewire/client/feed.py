@@ -49,6 +49,7 @@ class Feed:
 
     Attributes:
         request: What is asked for, without guid and token; after a cut it may ask for less, or for the past.
+        codec: Reads the messages.
         key: By which equal requests find it, whatever it asks for by now; None: it is not shared.
         guid: Of the newest request; data of earlier ones are dropped.
         subscriptions: Who gets the messages.
@@ -59,6 +60,7 @@ class Feed:
 
     def __init__(self, request: SubscribeRequest, name: str, codec: Codec[Any]) -> None:
         self.request = request
+        self.codec = codec
         self.key = sharing_key(request)
         self.name = name
         self.kind = stream_of(request).kind

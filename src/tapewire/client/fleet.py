@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,7 @@ from tapewire.client.gap import GapLedger
 from tapewire.client.gap_keeper import GapKeeper
 from tapewire.client.link import Link, LinkState
 from tapewire.client.losses import Losses
-from tapewire.client.planner import Lane, Load, NoRoom, place
+from tapewire.client.planner import DATA_LINKS_MAX, Lane, Load, NoRoom, place
 from tapewire.client.quota import Quota
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription
@@ -26,6 +27,8 @@ from tapewire.ports.network import Connector
 from tapewire.protocol.requests import SubscribeRequest
 
 __all__ = ["Fleet"]
+
+log = logging.getLogger("tapewire.client")
 
 
 class Fleet:
@@ -44,6 +47,8 @@ class Fleet:
         backfill: Backfill,
         hours: TradingHours,
         quota: Quota,
+        *,
+        relieves: bool = True,
     ) -> None:
         self._url = url
         self._connector = connector
@@ -51,9 +56,11 @@ class Fleet:
         self._random = rng
         self._events = events
         self._quota = quota
+        #: Feeds whose successors are on their way.
+        self._replacing: set[Feed] = set()
         self._losses = Losses(events)
         self._backfill = backfill
-        self._watch = Watch(self, hours, events)
+        self._watch = Watch(self, hours, events, relieves=relieves)
         self._watching: asyncio.Task[None] | None = None
         self._gaps = GapKeeper(backfill, events, self._reroute)
         self._links: list[Link] = []
@@ -196,6 +203,85 @@ class Fleet:
             self._gaps.lost(feed, cause)
             link.ask_anew(feed)
 
+    async def replace(self, feed: Feed, request: SubscribeRequest, *, on_own_link: bool) -> bool:
+        """Put an active feed of state under another request, or on a link of its own, without a pause.
+
+        The new one is asked for beside the old one, which goes when the new one is granted. So there is no gap;
+        the first state of the new one may say again what the old one has said last. False: nothing has changed.
+        """
+        link = self._link_of.get(feed)
+        if link is None or not self._may_be_replaced(feed):
+            return False
+        self._replacing.add(feed)
+        try:
+            if on_own_link:
+                link = await self._own_link(feed)
+            if link is not None and link.state is LinkState.OPEN and feed in self._link_of:
+                return await self._succeed(feed, request, link)
+        finally:
+            self._replacing.discard(feed)
+        return False
+
+    def _may_be_replaced(self, feed: Feed) -> bool:
+        return feed.state is SubscriptionState.ACTIVE and feed.is_state and feed not in self._replacing
+
+    async def _own_link(self, feed: Feed) -> Link | None:
+        if len(self._links) >= DATA_LINKS_MAX or any(link.only == feed.name for link in self._links):
+            return None
+        try:
+            return await self._open_link(feed.lane, only=feed.name)
+        except TapewireError as error:
+            log.warning("%s gets no connection of its own: %s", feed.name, error)
+            return None
+
+    async def _succeed(self, old: Feed, request: SubscribeRequest, link: Link) -> bool:
+        """Ask for a feed beside the one whose place it is to take."""
+        fresh = Feed(request, old.name, old.codec)
+        fresh.key = None
+        fresh.state = SubscriptionState.PENDING
+        fresh.hold()
+        self._link_of[fresh] = link
+        link.ask(fresh)
+        try:
+            await asyncio.shield(fresh.opened)
+        except TapewireError as error:
+            log.warning("%s goes on as it was: %s", old.name, error)
+        except BaseException:
+            self._drop(fresh)
+            fresh.ended(None)
+            raise
+        if fresh.state is SubscriptionState.ACTIVE and old.subscriptions:
+            self._take_over(old, fresh)
+            return True
+        self._drop(fresh)
+        fresh.ended(None)
+        return False
+
+    def _take_over(self, old: Feed, fresh: Feed) -> None:
+        fresh.subscriptions, old.subscriptions = old.subscriptions, ()
+        if old.key is not None:
+            fresh.key, old.key = old.key, None
+            self._shared[fresh.key] = fresh
+        for subscription in fresh.subscriptions:
+            self._feed_of[subscription] = fresh
+            if subscription.state is SubscriptionState.RESTORING:
+                subscription.granted()
+        # Its connection may have been lost meanwhile: the first state of the new one says all.
+        self._gaps.granted(old)
+        self._drop(old)
+        old.ended(None)
+        held = fresh.release_held()
+        if held:
+            fresh.put(held[-1])
+        self._reroute(fresh)
+
+    async def close_own(self, link: Link) -> None:
+        """Close a link that was for one stream which is gone."""
+        if link.only is not None and not link.feeds and link in self._links:
+            self._links.remove(link)
+            self._received_before += link.received
+            await link.close()
+
     # --- LinkOwner --------------------------------------------------------------------------------------
 
     def feed_granted(self, feed: Feed) -> None:
@@ -251,10 +337,10 @@ class Fleet:
     async def _place(self, feed: Feed) -> None:
         """Bring a feed to a link that has room for it, opening one if need be."""
         while feed.state is SubscriptionState.PENDING and feed not in self._link_of:
-            links = [link for link in self._links if link.state is not LinkState.CLOSED]
-            found = place(
-                feed.lane, [Load(link.lane, len(link.feeds), link.state is LinkState.OPEN) for link in links]
-            )
+            links = [link for link in self._links if link.state is not LinkState.CLOSED and link.only is None]
+            loads = [Load(link.lane, len(link.feeds), link.state is LinkState.OPEN) for link in links]
+            owned = sum(link.only is not None for link in self._links)
+            found = place(feed.lane, loads, links_max=DATA_LINKS_MAX - owned)
             if isinstance(found, NoRoom):
                 raise LimitError("subscriptions", found.streams + 1, found.streams_max)
             link = None if found.link is None else links[found.link]
@@ -280,7 +366,7 @@ class Fleet:
                 raise ClosedError("the broker was closed") from None
             raise
 
-    async def _open_link(self, lane: Lane) -> Link:
+    async def _open_link(self, lane: Lane, only: str | None = None) -> Link:
         self._numbers += 1
         link = Link(
             self._numbers,
@@ -293,6 +379,7 @@ class Fleet:
             self,
             self._quota,
         )
+        link.only = only
         # It has its place while it is being opened: nobody opens one too many.
         self._links.append(link)
         try:

@@ -53,6 +53,7 @@ from tapewire.client.events import (
 from tapewire.client.feed import Feed
 from tapewire.client.heartbeat import PING_TIMEOUT_S, Heartbeat, Pulse
 from tapewire.client.planner import Lane
+from tapewire.client.pressure import Pressure
 from tapewire.client.quota import Quota
 from tapewire.client.session import Session
 from tapewire.client.states import SubscriptionState
@@ -149,6 +150,14 @@ class Link:
         self._received_before = 0
         #: When a request for a stream was last answered on the connection of now.
         self._answered_at_s: float | None = None
+        #: The ping that was not answered yet.
+        self._ping_guid = ""
+        #: There and back, of the newest ping that was answered.
+        self.round_trip_s: float | None = None
+        #: How far the broker's cut is.
+        self.pressure = Pressure()
+        #: The one stream that it is for; None: for any of its lane.
+        self.only: str | None = None
 
     def __repr__(self) -> str:
         return f"<Link {self.number} {self.lane.value} {self.state.value}, {len(self.feeds)} feeds>"
@@ -263,6 +272,8 @@ class Link:
     def _entered(self, connection: Connection[Session]) -> None:
         self._connection = connection
         self._answered_at_s = None
+        self._ping_guid, self.round_trip_s = "", None
+        self.pressure = Pressure()
         self.state = LinkState.OPEN
         self._tell(ConnectedEvent, is_again=self._was_open)
         self._was_open = True
@@ -518,10 +529,19 @@ class Link:
             connection.send(request_bytes(Unsubscribe(guid=feed.guid, token=self._tokens.newest)))
 
     def _ping(self, connection: Connection[Session]) -> None:
-        """Ask for a sign of life; any message is one, so nobody waits for this answer."""
+        """Ask for a sign of life; any message is one, so the answer only tells how long the way is."""
         guid = self._new_guid()
-        connection.session.ignore_answer(guid)
+        if self._ping_guid:
+            # Its answer will be late, if it comes.
+            connection.session.forget_answer(self._ping_guid)
+            connection.session.ignore_answer(self._ping_guid)
+        self._ping_guid = guid
+        connection.session.expect_answer(guid, partial(self._ponged, self._now()))
         connection.send(request_bytes(Ping(guid=guid, token=self._tokens.newest, confirm=True)))
+
+    def _ponged(self, sent_at_s: float, answer: SystemMessage) -> None:
+        self._ping_guid = ""
+        self.round_trip_s = self._now() - sent_at_s
 
     # --- the rest ---------------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ portfolio, which speaks when something happens; outside trading hours nothing is
       ▲        │              │                                 │
       └────────┴──────────────┴── a message; an alarm gives the stream twice the time ────┘
 
-What thin markets, halts and holidays can cost is bounded: subscriptions anew by the minute, connections anew by the
-half-hour, and both by the patience that grows with each alarm that came to nothing.
+What thin markets, halts and holidays can cost is bounded: subscriptions anew by the minute, connections anew by
+the half-hour, and both by the patience that grows with each alarm that came to nothing.
 """
 
 from __future__ import annotations

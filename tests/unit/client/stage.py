@@ -98,7 +98,8 @@ class Peer:
             if request["opcode"] == "ping":
                 self._broker.pings.append(request)
                 if self._broker.answers_pings:
-                    self.transport.send(accept_all(request))
+                    loop = asyncio.get_running_loop()
+                    loop.call_later(self._broker.ping_delay_s, self.transport.send, accept_all(request))
                 self._broker.changed.set()
                 return
             self._broker.requests.append(request)
@@ -126,6 +127,7 @@ class FakeDesk:
         self.pings: list[Request] = []
         self.answers_close = True
         self.answers_pings = True
+        self.ping_delay_s = 0.0
         self.peers: list[Peer] = []
         self.changed = asyncio.Event()
         self.reply_authorize: Reply = accept_all
@@ -176,6 +178,7 @@ class FakeBroker:
         self.reply: Reply = accept_all
         self.answers_close = True
         self.answers_pings = True
+        self.ping_delay_s = 0.0
         self.peers: list[Peer] = []
         self.changed = asyncio.Event()
         self.address = network.listen("broker.test:443", self._accept)
@@ -277,9 +280,13 @@ class Stage:
 
     def nothing_is_left(self) -> bool:
         """Whether the client's session waits for nothing and carries nothing."""
-        sessions = [link.session for link in self.fleet.links if link.session is not None]
+        links = [link for link in self.fleet.links if link.session is not None]
+        sessions = [link.session for link in links if link.session is not None]
+        # The answer to a ping is waited for at any time.
+        awaited = {guid for session in sessions for guid in session._answers} - {link._ping_guid for link in links}
         return not (
-            any(session.streams or session._ends or session._answers for session in sessions)
+            any(session.streams or session._ends for session in sessions)
+            or awaited
             or self.fleet._feed_of
             or self.fleet._link_of
             or self.fleet._shared
