@@ -89,7 +89,7 @@ class Broker:
 
     @property
     def pressure(self) -> tuple[Estimate, ...]:
-        """How late messages are on each connection of streams, and how many are estimated to wait at the broker."""
+        """How late messages are on each connection of streams, and how many wait at the broker by estimate."""
         return tuple(link.pressure.estimate for link in self._fleet.links)
 
     @property
