@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tapewire.adapters.proxies import Proxies, Proxy
 from tapewire.ports.network import ConnectError, HttpAnswer
 
 if TYPE_CHECKING:
@@ -18,16 +19,17 @@ __all__ = ["ANSWER_BYTES_MAX", "AiohttpClient"]
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 #: What may be asked again without harm.
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
+_PROXY_WANTS_CREDENTIALS = 407
 
 
 class AiohttpClient:
-    """A ``ports.HttpClient`` over aiohttp with one pool of connections, made with the first request.
+    """A ``ports.HttpClient`` over aiohttp with a pool of connections for each proxy, made with the first request.
 
     Redirects are not followed: the answer is what the server asked for said. No cookies are kept, and nothing
     is read from the environment.
 
     Args:
-        proxy: URL of an HTTP proxy, ``http://[user:password@]host:port``, for all requests.
+        proxies: Through which proxy each host is reached.
         tls: What to trust, in place of the system's certificate authorities.
         answer_bytes_max: Largest body of an answer.
     """
@@ -35,14 +37,14 @@ class AiohttpClient:
     def __init__(
         self,
         *,
-        proxy: str | None = None,
+        proxies: Proxies | None = None,
         tls: ssl.SSLContext | None = None,
         answer_bytes_max: int = ANSWER_BYTES_MAX,
     ) -> None:
-        self._proxy = proxy
+        self._proxies = proxies or Proxies()
         self._tls = tls
         self._answer_bytes_max = answer_bytes_max
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[Proxy | None, aiohttp.ClientSession] = {}
         self._closed = False
 
     async def request(
@@ -66,44 +68,57 @@ class AiohttpClient:
 
         if self._closed:
             raise ConnectError("the HTTP client is closed")
+        proxy = self._proxies.of(url)
+        through = "" if proxy is None else f" through the proxy {proxy}"
         try:
-            async with self._pool().request(
+            async with self._pool(proxy).request(
                 method,
                 url,
-                headers=headers,
+                headers=_headers(headers, proxy, url),
+                # To the proxy alone, and not in its address: that would be encoded otherwise than on sockets.
+                proxy_headers=proxy.authorization if proxy is not None else None,
                 data=body or None,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
             ) as response:
+                if proxy is not None and response.status == _PROXY_WANTS_CREDENTIALS:
+                    raise _refused_by(proxy, method, url, response.status)
                 return HttpAnswer(response.status, await self._read(response))
         except TimeoutError as error:
-            raise ConnectError(f"{method} {_bare(url)}: no answer within {timeout_s:g} s") from error
+            raise ConnectError(f"{method} {_bare(url)}: no answer within {timeout_s:g} s{through}") from error
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise ConnectError(f"{method} {_bare(url)}: {said}") from error
+            raise ConnectError(f"{method} {_bare(url)}: {said}{through}") from error
+        except aiohttp.ClientHttpProxyError as error:
+            assert proxy is not None
+            raise _refused_by(proxy, method, url, error.status) from None
         except aiohttp.ClientError as error:
             # The texts of the others may hold the whole URL, so they must not be chained either.
             raise ConnectError(f"{method} {_bare(url)}: {type(error).__name__}") from None
+        except Exception as error:
+            if proxy is None or not _is_of_socks(error):
+                raise
+            raise ConnectError(f"{method} {_bare(url)}: the proxy {proxy} made no connection: {error}") from error
 
     async def close(self) -> None:
         """Release all connections; later requests are refused."""
         self._closed = True
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            await session.close()
 
-    def _pool(self) -> aiohttp.ClientSession:
+    def _pool(self, proxy: Proxy | None) -> aiohttp.ClientSession:
         import aiohttp
 
-        if self._session is None:
-            connector = aiohttp.TCPConnector(ssl=self._tls) if self._tls else aiohttp.TCPConnector()
-            self._session = aiohttp.ClientSession(
-                connector=connector,
+        if proxy not in self._sessions:
+            is_http = proxy is not None and proxy.scheme == "http"
+            self._sessions[proxy] = aiohttp.ClientSession(
+                connector=_connector(proxy, self._tls),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                proxy=self._proxy,
+                proxy=proxy.address if proxy is not None and is_http else None,
                 trace_configs=[_sends_once()],
             )
-        return self._session
+        return self._sessions[proxy]
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         parts = bytearray()
@@ -116,6 +131,43 @@ class AiohttpClient:
                     f" answer larger than {self._answer_bytes_max} bytes"
                 )
         return bytes(parts)
+
+
+def _connector(proxy: Proxy | None, tls: ssl.SSLContext | None) -> aiohttp.TCPConnector:
+    import aiohttp
+
+    trusted: ssl.SSLContext | bool = tls if tls is not None else True
+    if proxy is None or proxy.scheme == "http":
+        return aiohttp.TCPConnector(ssl=trusted)
+    from aiohttp_socks import ProxyConnector, ProxyType
+
+    return ProxyConnector(
+        proxy.host,
+        proxy.port,
+        ProxyType.SOCKS5,
+        username=proxy.user,
+        password=proxy.password or None,
+        rdns=True,
+        ssl=trusted,
+    )
+
+
+def _headers(headers: Mapping[str, str] | None, proxy: Proxy | None, url: str) -> Mapping[str, str] | None:
+    """Add what an HTTP proxy wants of a request that it reads itself; in a tunnel the far end would get it."""
+    if proxy is None or proxy.scheme != "http" or not url.startswith("http:"):
+        return headers
+    return {**(headers or {}), **proxy.authorization}
+
+
+def _is_of_socks(error: Exception) -> bool:
+    # Its errors have no root of their own, and it is imported with the first request through such a proxy.
+    from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
+
+    return isinstance(error, ProxyConnectionError | ProxyError | ProxyTimeoutError)
+
+
+def _refused_by(proxy: Proxy, method: str, url: str, status: int) -> ConnectError:
+    return ConnectError(f"{method} {_bare(url)}: the proxy {proxy} made no connection: status {status}")
 
 
 def _sends_once() -> aiohttp.TraceConfig:

@@ -8,9 +8,12 @@ import socket
 import ssl
 from datetime import UTC, datetime
 
+import python_socks
 from picows import WSError, WSHandshakeError, WSInvalidURL, WSListener, WSParsedURL, ws_connect
+from python_socks.async_.asyncio import Proxy as SocksProxy
 
 from tapewire.adapters.picows_transport import PicowsListener, PicowsTransport
+from tapewire.adapters.proxies import Proxies, Proxy
 from tapewire.adapters.retry_after import retry_after_s
 from tapewire.ports.network import ConnectError, FrameListener
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX
@@ -19,13 +22,20 @@ __all__ = ["PicowsConnector"]
 
 #: Where reading starts; the buffer grows with the traffic.
 READ_BUFFER_BYTES = 64 * 1024
+#: When an idle connection is probed by TCP, how often, and how many probes may go unanswered. Translators of
+#: addresses forget idle connections after as little as a minute. The client's pings come more often still, but
+#: they tell nothing of a connection that is being made or ended.
+KEEP_ALIVE_IDLE_S = 30
+KEEP_ALIVE_EVERY_S = 10
+KEEP_ALIVE_PROBES = 3
 
 
 class PicowsConnector:
-    """Opens connections with one TLS context; certificates are always checked."""
+    """Opens connections with one TLS context, through proxies where there are; certificates are always checked."""
 
-    def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, ssl_context: ssl.SSLContext | None = None, proxies: Proxies | None = None) -> None:
         self._ssl_context = ssl_context
+        self._proxies = proxies or Proxies()
 
     async def connect(self, url: str, listener: FrameListener, *, timeout_s: float) -> PicowsTransport:
         """Open a connection to ``url`` for ``listener``. Cancelled, it leaves nothing open.
@@ -36,9 +46,17 @@ class PicowsConnector:
             ConnectError: There is no connection; ``listener`` was not called.
         """
         sockets: list[socket.socket] = []
+        proxy = self._proxies.of(url)
+        is_socks = proxy is not None and proxy.scheme == "socks5"
+        through = "" if proxy is None else f" through the proxy {proxy}"
 
         async def connected_socket(address: WSParsedURL) -> socket.socket:
-            sockets.append(await _connected_socket(address.host, address.port))
+            # With an HTTP proxy it is the proxy's address, and picows asks for the tunnel.
+            if proxy is not None and is_socks:
+                sockets.append(await _socks_socket(proxy, address.host, address.port, timeout_s))
+            else:
+                sockets.append(await _connected_socket(address.host, address.port))
+            _keep_alive(sockets[-1])
             return sockets[-1]
 
         opened: WSListener | None = None
@@ -55,9 +73,12 @@ class PicowsConnector:
                     read_buffer_init_size=READ_BUFFER_BYTES,
                     logger_name="tapewire",
                     socket_factory=connected_socket,
+                    proxy=None if proxy is None or is_socks else proxy.url,
                 )
         except TimeoutError as error:
-            raise ConnectError(f"no connection within {timeout_s:g} s") from error
+            raise ConnectError(f"no connection within {timeout_s:g} s{through}") from error
+        except python_socks.ProxyError as error:
+            raise ConnectError(f"the proxy {proxy} made no connection: {error}") from error
         except WSHandshakeError as error:
             status = error.response.status if error.response is not None else None
             raise ConnectError(
@@ -65,10 +86,13 @@ class PicowsConnector:
                 status=status.value if status else None,
                 retry_after_s=_retry_after_s(error),
             ) from error
+        except ssl.SSLCertVerificationError as error:  # a ValueError too
+            raise ConnectError(f"the certificate was refused: {error.verify_message}") from error
         except (WSInvalidURL, ValueError):
             raise ConnectError("the address is not like ws://host:port/path") from None
         except (OSError, WSError) as error:
-            raise ConnectError(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
+            said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise ConnectError(f"{said}{through}") from error
         finally:
             if opened is None:
                 _shut(sockets)
@@ -82,6 +106,28 @@ def _retry_after_s(error: WSHandshakeError) -> float | None:
     if error.response is None:
         return None
     return retry_after_s(error.response.headers.get("Retry-After"), datetime.now(UTC))
+
+
+async def _socks_socket(proxy: Proxy, host: str, port: int, timeout_s: float) -> socket.socket:
+    """Connect to a host through a SOCKS proxy, which looks its name up."""
+    through = SocksProxy(
+        python_socks.ProxyType.SOCKS5, proxy.host, proxy.port, proxy.user, proxy.password or None, rdns=True
+    )
+    return await through.connect(host, port, timeout=timeout_s)
+
+
+def _keep_alive(opened: socket.socket) -> None:
+    """Let TCP look after a connection that carries nothing."""
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # Not every system has every option, and macOS has the first under another name.
+    for name, value in (
+        ("TCP_KEEPIDLE", KEEP_ALIVE_IDLE_S),
+        ("TCP_KEEPALIVE", KEEP_ALIVE_IDLE_S),
+        ("TCP_KEEPINTVL", KEEP_ALIVE_EVERY_S),
+        ("TCP_KEEPCNT", KEEP_ALIVE_PROBES),
+    ):
+        if hasattr(socket, name):
+            opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 async def _connected_socket(host: str, port: int) -> socket.socket:

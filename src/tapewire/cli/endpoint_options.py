@@ -9,9 +9,9 @@ import typer
 
 from tapewire.cli.program import MISUSE_STATUS, fail
 from tapewire.client.endpoints import PRODUCTION, TEST, Endpoints
-from tapewire.connect import TOKEN_VARIABLE, URL_VARIABLE
+from tapewire.configuration import PROFILE_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 
-__all__ = ["Contour", "ContourName", "RefreshToken", "Url", "endpoints_of"]
+__all__ = ["Contour", "ContourName", "ProfileName", "RefreshToken", "Url", "endpoints_of"]
 
 Url = Annotated[
     Optional[str],  # noqa: UP045  (read by typer at run time)
@@ -20,6 +20,10 @@ Url = Annotated[
 RefreshToken = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help=f"Refresh token. Better ${TOKEN_VARIABLE}: options are seen by other users."),
+]
+ProfileName = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--profile", help=f"Name of a profile, in place of --url. Else ${PROFILE_VARIABLE}."),
 ]
 
 
@@ -35,10 +39,14 @@ Contour = Annotated[
 ]
 
 
-def endpoints_of(url: str | None, contour: ContourName | None) -> Endpoints | None:
+def endpoints_of(url: str | None, contour: ContourName | None, profile: str | None = None) -> Endpoints | None:
     """Return the addresses that the options name, None where they name none; a bad value ends the program."""
     if url is not None and contour is not None:
         fail("--url and --contour say two places: give one", MISUSE_STATUS)
+    if profile is not None and (url is not None or contour is not None):
+        fail(
+            f"--profile and {'--url' if contour is None else '--contour'} say two places: give one", MISUSE_STATUS
+        )
     if contour is not None:
         return _CONTOURS[contour]
     try:

@@ -20,13 +20,15 @@ except ImportError:  # the command is installed with the SDK, its libraries with
     print("tapewire: the command line needs an extra: pip install 'tapewire[terminal]'", file=sys.stderr)
     sys.exit(1)
 
-from tapewire.cli.endpoint_options import Contour, RefreshToken, Url, endpoints_of
+from tapewire.cli.endpoint_options import Contour, ProfileName, RefreshToken, Url, endpoints_of
 from tapewire.cli.journal import journal
 from tapewire.cli.order import order
 from tapewire.cli.portfolio import portfolio
+from tapewire.cli.profile import profile as profiles
 from tapewire.cli.streams import StreamName, StreamOptions
 from tapewire.cli.user import user
-from tapewire.connect import ADMIN_TOKEN_VARIABLE, connect
+from tapewire.configuration import ADMIN_TOKEN_VARIABLE
+from tapewire.connect import connect
 from tapewire.faults import Faults, FaultsError, read_faults_file
 from tapewire.protocol.tokens import Secret
 from tapewire.protocol.words import Format
@@ -56,6 +58,7 @@ app = typer.Typer(
 app.add_typer(journal, name="journal")
 app.add_typer(user, name="user")
 app.add_typer(order, name="order")
+app.add_typer(profiles, name="profile")
 app.command()(portfolio)
 
 
@@ -305,6 +308,7 @@ def watch(
     count: Annotated[Optional[int], typer.Option(min=1, help="Lines to write, then end.")] = None,  # noqa: UP045
     url: Url = None,
     contour: Contour = None,
+    profile: ProfileName = None,
     refresh_token: RefreshToken = None,
 ) -> None:
     """Watch streams: a live view on a terminal, one JSON object a line in a pipe."""
@@ -318,10 +322,10 @@ def watch(
     if chosen is not None and not chosen.known:
         fail(f"{format!r} is no format: Simple, Slim or Heavy", MISUSE_STATUS)
     options = StreamOptions(format=chosen, depth=depth, frequency_ms=frequency)
-    endpoints = endpoints_of(url, contour)
+    endpoints = endpoints_of(url, contour, profile)
 
     async def main() -> None:
-        async with connect(refresh_token=refresh_token, endpoints=endpoints) as broker:
+        async with connect(refresh_token=refresh_token, endpoints=endpoints, profile=profile) as broker:
             if sys.stdout.isatty() and count is None:
                 await show(broker, names, options)
             else:
@@ -331,14 +335,16 @@ def watch(
 
 
 @app.command()
-def token(url: Url = None, contour: Contour = None, refresh_token: RefreshToken = None) -> None:
+def token(
+    url: Url = None, contour: Contour = None, profile: ProfileName = None, refresh_token: RefreshToken = None
+) -> None:
     """Print an access token, good for half an hour."""
     from tapewire.connect import fetch_token
 
-    endpoints = endpoints_of(url, contour)
+    endpoints = endpoints_of(url, contour, profile)
 
     async def main() -> None:
-        print(await fetch_token(refresh_token=refresh_token, endpoints=endpoints))
+        print(await fetch_token(refresh_token=refresh_token, endpoints=endpoints, profile=profile))
 
     run_program(until_stopped(main()))
 
@@ -375,17 +381,20 @@ def symbols(
     limit: Annotated[int, typer.Option(min=1, help="How many at most, the most traded first.")] = 100,
     url: Url = None,
     contour: Contour = None,
+    profile: ProfileName = None,
     refresh_token: RefreshToken = None,
 ) -> None:
     """List instruments: a table on a terminal, one JSON object a line in a pipe."""
     from tapewire.cli.symbols import show_symbols
     from tapewire.connect import fetch_securities
 
-    endpoints = endpoints_of(url, contour)
+    endpoints = endpoints_of(url, contour, profile)
 
     async def main() -> None:
         await show_symbols(
-            await fetch_securities(query, limit=limit, refresh_token=refresh_token, endpoints=endpoints)
+            await fetch_securities(
+                query, limit=limit, refresh_token=refresh_token, endpoints=endpoints, profile=profile
+            )
         )
 
     run_program(until_stopped(main()))

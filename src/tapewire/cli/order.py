@@ -15,7 +15,7 @@ from typing import Annotated, Optional
 import msgspec
 import typer
 
-from tapewire.cli.endpoint_options import Contour, ContourName, RefreshToken, Url, endpoints_of
+from tapewire.cli.endpoint_options import Contour, ContourName, ProfileName, RefreshToken, Url, endpoints_of
 from tapewire.cli.output import Output
 from tapewire.cli.program import MISUSE_STATUS, fail, run_program, until_stopped
 from tapewire.client.broker import Broker
@@ -91,11 +91,12 @@ def buy(
     allow_margin: Margin = False,
     url: Url = None,
     contour: Contour = None,
+    profile: ProfileName = None,
     refresh_token: RefreshToken = None,
 ) -> None:
     """Buy: at the market, or as --limit and --stop say."""
     place = _placing(Side.BUY, symbol, lots, limit, stop, when, portfolio, tif, comment, allow_margin)
-    _carry_out(place, url, contour, refresh_token)
+    _carry_out(place, url, contour, profile, refresh_token)
 
 
 @order.command("sell")
@@ -111,11 +112,12 @@ def sell(
     allow_margin: Margin = False,
     url: Url = None,
     contour: Contour = None,
+    profile: ProfileName = None,
     refresh_token: RefreshToken = None,
 ) -> None:
     """Sell: at the market, or as --limit and --stop say."""
     place = _placing(Side.SELL, symbol, lots, limit, stop, when, portfolio, tif, comment, allow_margin)
-    _carry_out(place, url, contour, refresh_token)
+    _carry_out(place, url, contour, profile, refresh_token)
 
 
 @order.command("replace")
@@ -130,6 +132,7 @@ def replace(
     portfolio: PortfolioName = None,
     url: Url = None,
     contour: Contour = None,
+    profile: ProfileName = None,
     refresh_token: RefreshToken = None,
 ) -> None:
     """Put an order in the place of another. It has a new number."""
@@ -137,7 +140,7 @@ def replace(
     async def send(broker: Broker) -> CommandResult:
         return await broker.orders.replace(number, lots=lots, price=price, trigger_price=stop, portfolio=portfolio)
 
-    _carry_out(send, url, contour, refresh_token)
+    _carry_out(send, url, contour, profile, refresh_token)
 
 
 @order.command("cancel")
@@ -146,6 +149,7 @@ def cancel(
     portfolio: PortfolioName = None,
     url: Url = None,
     contour: Contour = None,
+    profile: ProfileName = None,
     refresh_token: RefreshToken = None,
 ) -> None:
     """Cancel an order."""
@@ -153,7 +157,7 @@ def cancel(
     async def send(broker: Broker) -> CommandResult:
         return await broker.orders.cancel(number, portfolio=portfolio)
 
-    _carry_out(send, url, contour, refresh_token)
+    _carry_out(send, url, contour, profile, refresh_token)
 
 
 @order.command("list")
@@ -162,13 +166,14 @@ def list_orders(
     portfolio: PortfolioName = None,
     url: Url = None,
     contour: Contour = None,
+    profile: ProfileName = None,
     refresh_token: RefreshToken = None,
 ) -> None:
     """List working orders: a table on a terminal, one JSON object a line in a pipe."""
-    endpoints = endpoints_of(url, contour)
+    endpoints = endpoints_of(url, contour, profile)
 
     async def main() -> None:
-        async with connect(refresh_token=refresh_token, endpoints=endpoints) as broker:
+        async with connect(refresh_token=refresh_token, endpoints=endpoints, profile=profile) as broker:
             rows = await broker.orders.list(portfolio)
         await _show([row for row in rows if all_ or row.status == OrderStatus.WORKING])
 
@@ -256,14 +261,15 @@ def _carry_out(
     send: Callable[[Broker], Awaitable[CommandResult]],
     url: str | None,
     contour: ContourName | None,
+    profile: str | None,
     refresh_token: str | None,
 ) -> None:
     """Send one command and say how it ended, by a line and a status."""
-    endpoints = endpoints_of(url, contour)
+    endpoints = endpoints_of(url, contour, profile)
     ends: list[Resolution] = []
 
     async def main() -> None:
-        async with connect(refresh_token=refresh_token, endpoints=endpoints) as broker:
+        async with connect(refresh_token=refresh_token, endpoints=endpoints, profile=profile) as broker:
             ends.append(await send(broker))
             if isinstance(ends[0], Unknown):
                 try:

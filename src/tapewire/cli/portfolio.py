@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from tapewire.cli.endpoint_options import Contour, RefreshToken, Url, endpoints_of
+from tapewire.cli.endpoint_options import Contour, ProfileName, RefreshToken, Url, endpoints_of
 from tapewire.cli.output import Output
 from tapewire.cli.program import run_program, until_stopped
 from tapewire.client.broker import Broker
@@ -29,13 +29,14 @@ def portfolio(
     ] = None,
     url: Url = None,
     contour: Contour = None,
+    profile: ProfileName = None,
     refresh_token: RefreshToken = None,
 ) -> None:
     """Show what portfolios are worth and hold: tables on a terminal, one JSON object a line in a pipe."""
-    endpoints = endpoints_of(url, contour)
+    endpoints = endpoints_of(url, contour, profile)
 
     async def main() -> None:
-        async with connect(refresh_token=refresh_token, endpoints=endpoints) as broker:
+        async with connect(refresh_token=refresh_token, endpoints=endpoints, profile=profile) as broker:
             found = [await _read(broker, name) for name in names or broker.portfolios]
         if not found:
             raise ConfigurationError("the token names no portfolio")

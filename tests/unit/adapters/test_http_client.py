@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 import pytest
 
 from tapewire.adapters.http_client import ANSWER_BYTES_MAX, AiohttpClient
+from tapewire.adapters.proxies import Proxies, Proxy
 from tapewire.ports.network import ConnectError
 
 SECRET = "s3cr3t"
@@ -197,7 +198,7 @@ def test_a_closed_client_refuses_and_may_be_closed_again() -> None:
 
 def test_a_proxy_is_asked_for_the_whole_url() -> None:
     async def scenario(client: AiohttpClient, proxy: Server) -> None:
-        through = AiohttpClient(proxy=proxy.url())
+        through = AiohttpClient(proxies=Proxies(Proxy.parse(proxy.url())))
         assert await through.request("GET", "http://broker.test/x", timeout_s=5) == (200, b"proxied")
         await through.close()
         assert proxy.asked[0].startswith(b"GET http://broker.test/x HTTP/1.1\r\n")
