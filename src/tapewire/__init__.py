@@ -3,6 +3,7 @@
 The client: ``async with tapewire.connect() as broker``. The trading system to test against: ``tapewire up``.
 """
 
+from tapewire import sync
 from tapewire.client.broker import Broker
 from tapewire.client.buffer import BufferPolicy, Conflate, DropOldest, Fail, Spill
 from tapewire.client.command_result import Accepted, AllCanceled, GroupAccepted, NotDone, Rejected, Unknown
@@ -144,4 +145,5 @@ __all__ = [
     "WaitingEvent",
     "__version__",
     "connect",
+    "sync",
 ]

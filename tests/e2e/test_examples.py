@@ -21,6 +21,7 @@ DEADLINE_S = 20.0
 #: What each program prints, as one line; for those that take symbols, more than one of them is tried.
 _AMOUNT = r"\d+ @ [\d.]+"
 _HOLDS = r"D70001 holds [\d.]+ (RUB|lots of \w+)"
+_HELD = r"\w+ holds [\d.]+ of \w+"
 _STEP = r"placed: limit order \d+ of D70001 buy 1 (SBER|GAZP) at [\d.]+"
 PROGRAMS = {
     "best_prices.py": [
@@ -30,6 +31,10 @@ PROGRAMS = {
     "tape_volume.py": [
         ([], r"SBER \+\d+ -\d+   GAZP \+\d+ -\d+   LKOH \+\d+ -\d+"),
         (["LKOH"], r"LKOH \+\d+ -\d+"),
+    ],
+    "positions.py": [
+        ([], rf"{_HELD}|SBER: [\d.]+ to [\d.]+"),
+        (["GAZP"], rf"{_HELD}|GAZP: [\d.]+ to [\d.]+"),
     ],
     "trade.py": [
         ([], rf"{_HOLDS}|{_STEP}"),

@@ -1,0 +1,100 @@
+"""A thread with an event loop, on which other threads have coroutines run while they wait."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError, Future
+from typing import Any, TypeVar
+
+from tapewire.client.errors import ClosedError
+
+__all__ = ["LoopThread"]
+
+T = TypeVar("T")
+
+try:
+    import uvloop
+except ImportError:  # where uvloop does not exist, asyncio's own loop serves
+    _new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+else:
+    _new_loop = uvloop.new_event_loop
+
+
+class LoopThread:
+    """Runs coroutines for any number of threads, until it is stopped. One that was stopped stays so."""
+
+    def __init__(self, name: str) -> None:
+        self._started: Future[asyncio.AbstractEventLoop] = Future()
+        self._end = asyncio.Event()
+        # Whatever is handed over before the stop is on the loop before it, and is cancelled there.
+        self._lock = threading.Lock()
+        self._is_stopped = False
+        # A program that forgets to stop it ends all the same.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+        self._loop = self._started.result()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the caller runs on this thread."""
+        return threading.current_thread() is self._thread
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing runs on it any more."""
+        return self._is_stopped
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine and return its result or raise its error. Interrupted (Ctrl-C), it is cancelled.
+
+        Raises:
+            ClosedError: The loop was stopped, before or meanwhile.
+            RuntimeError: The caller runs on this loop, which would wait for itself.
+        """
+        if self.is_own:
+            work.close()
+            raise RuntimeError("a blocking call on the loop of tapewire.sync would wait for itself")
+        waiting = self._hand_over(work)
+        try:
+            return waiting.result()
+        except CancelledError:
+            raise ClosedError("the broker was closed") from None
+        except BaseException:
+            waiting.cancel()
+            raise
+
+    def post(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have a coroutine run without waiting for its end; raises ``ClosedError`` as ``call`` does."""
+        self._hand_over(work)
+
+    def stop(self) -> None:
+        """Cancel what runs, end loop and thread, and return when they have ended."""
+        with self._lock:
+            if not self._is_stopped:
+                self._is_stopped = True
+                self._loop.call_soon_threadsafe(self._end.set)
+        if not self.is_own:
+            self._thread.join()
+
+    def _hand_over(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        with self._lock:
+            if self._is_stopped:
+                work.close()
+                raise ClosedError("the broker was closed")
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def _run(self) -> None:
+        try:
+            # Cancels what is left and ends generators and threads of the loop's own.
+            with asyncio.Runner(loop_factory=_new_loop) as runner:
+                runner.run(self._main())
+        except BaseException as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
+
+    async def _main(self) -> None:
+        self._started.set_result(asyncio.get_running_loop())
+        await self._end.wait()

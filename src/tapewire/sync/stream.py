@@ -1,0 +1,163 @@
+"""One stream, consumed by a thread that waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from tapewire.client.errors import ClosedError
+from tapewire.client.gap import Gap
+from tapewire.client.states import SubscriptionState
+from tapewire.client.subscription import Subscription
+from tapewire.model import Record
+from tapewire.sync.loop_thread import LoopThread
+
+__all__ = ["Stream"]
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+
+class Stream(Generic[R]):
+    """A typed stream of records, as :class:`tapewire.Subscription` without ``async``.
+
+    ``for book in broker.book("SBER")`` opens it and closes it behind the loop, also after ``break``.
+    ``with broker.book("SBER") as books`` keeps it open for several loops. One consumer at a time.
+    """
+
+    def __init__(self, inner: Subscription[R], loop: LoopThread) -> None:
+        #: The asynchronous stream, to be used on its loop only.
+        self.inner = inner
+        self._loop = loop
+        #: Records of the last batch that no loop has taken yet: the next one begins with them.
+        self._ready: deque[R] = deque()
+
+    def __repr__(self) -> str:
+        return f"<Stream {self.name} {self.state.value}>"
+
+    @property
+    def name(self) -> str:
+        """Which stream: ``book:SBER``."""
+        return self.inner.name
+
+    @property
+    def state(self) -> SubscriptionState:
+        """Where the stream is in its life."""
+        return self.inner.state
+
+    @property
+    def received(self) -> int:
+        """Messages that have come in."""
+        return self.inner.received
+
+    @property
+    def dropped(self) -> int:
+        """Messages that were not delivered because newer ones took their place or the buffer was full."""
+        return self.inner.dropped
+
+    @property
+    def malformed(self) -> int:
+        """Messages of this stream that could not be read. They are not delivered."""
+        return self.inner.malformed
+
+    def open(self) -> Self:
+        """Ask the broker for the stream and return when it is granted; raises as ``Subscription.open``."""
+        self._loop.call(self.inner.open())
+        return self
+
+    def close(self) -> None:
+        """Cancel the stream. What has not been taken is dropped; a consumer that waits is told the end."""
+        # The broker that was closed has closed it.
+        with suppress(ClosedError):
+            if self._loop.is_own:  # a loop that was left, collected on the other thread
+                self._loop.post(self.inner.close())
+            else:
+                self._loop.call(self.inner.close())
+        self._ready.clear()
+
+    def next(self, timeout_s: float | None = None) -> R:
+        """Return the next record of a stream that is open.
+
+        Raises:
+            TimeoutError: None came in time; nothing is lost.
+            ClosedError: The stream has ended.
+            TapewireError: What iterating raises.
+        """
+        if not self._ready and not self._fetch(timeout_s):
+            raise ClosedError(f"{self.name} has ended")
+        return self._ready.popleft()
+
+    def __iter__(self) -> Iterator[R]:
+        with self._while_open():
+            while self._ready or self._fetch():
+                yield self._ready.popleft()
+
+    def batches(self) -> Iterator[list[R]]:
+        """Yield the records that have come since the last batch, oldest first: at least one, at most 64."""
+        with self._while_open():
+            while self._ready or self._fetch():
+                batch = list(self._ready)
+                self._ready.clear()
+                yield batch
+
+    def with_gaps(self) -> Iterator[R | Gap]:
+        """Yield records, and in its place each ``Gap`` that could not be filled, instead of raising it."""
+        with self._while_open():
+            while True:
+                item = self._ready.popleft() if self._ready else self._take(_item(self.inner))
+                if item is None:
+                    return
+                yield item
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _while_open(self) -> Iterator[None]:
+        """Open the stream for a loop that finds it new, and close it behind that."""
+        if self.state is not SubscriptionState.NEW:
+            yield
+            return
+        self.open()
+        try:
+            yield
+        finally:
+            self.close()
+
+    def _fetch(self, timeout_s: float | None = None) -> bool:
+        """Wait for records, all that have come; False: the stream has ended.
+
+        Many at once: to cross from thread to thread costs as much as to read dozens of records.
+        """
+        self._ready.extend(self._take(_batch(self.inner, timeout_s)) or ())
+        return bool(self._ready)
+
+    def _take(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Wait for what comes; None: another thread has closed the broker."""
+        try:
+            return self._loop.call(work)
+        except ClosedError:
+            if self._loop.is_stopped:
+                return None
+            raise
+
+
+async def _batch(stream: Subscription[R], timeout_s: float | None) -> list[R]:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await anext(aiter(stream.batches()))
+    except StopAsyncIteration:
+        return []
+
+
+async def _item(stream: Subscription[R]) -> R | Gap | None:
+    return await anext(aiter(stream.with_gaps()), None)
