@@ -1,8 +1,9 @@
 """A server that grants every subscription and then sends prepared messages as fast as the socket takes them.
 
 It is a process of its own, so that its work is not counted. When ``streams`` subscriptions have come in on a
-connection, ``messages`` messages follow, the streams in turns, and then a close frame; both numbers are in the
-query of the address. It also answers ``POST /refresh``, so that a client may come in through its front door.
+connection, ``messages`` messages follow, the streams in turns; both numbers are in the query of the address. Then
+every stream is ended with an answer that refuses it, and the connection with a close frame. It also answers
+``POST /refresh``, so that a client may come in through its front door.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ __all__ = ["Addresses"]
 #: Above this, writing waits until the network has taken what there is.
 UNSENT_BYTES_MAX = 1024 * 1024
 TOKEN_LIFE_S = 3600
+THAT_WAS_ALL = "that was all"
 _KINDS = {opcode: kind for kind, opcode in OPCODES.items()}
 
 
@@ -90,7 +92,10 @@ class Blaster(WSListener):
             write(whole if left >= len(self._frames) else b"".join(self._frames[:left]))
             self._sent += min(left, len(self._frames))
             if self._sent == self._messages:
-                payload = close_payload(CloseCode.NORMAL, "that was all")
+                # A connection that ends is opened again by a client that keeps its streams: they end first.
+                for guid in self._guids:
+                    write(_text_frame(SystemMessage(guid, ResultCode.NOT_FOUND, THAT_WAS_ALL).encode()))
+                payload = close_payload(CloseCode.NORMAL, THAT_WAS_ALL)
                 write(frame_header(FrameOpcode.CLOSE, len(payload)) + payload)
 
 

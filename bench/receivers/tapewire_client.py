@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, suppress
 
 import tapewire
 from bench.receivers.load import Load, Meter, Reading
-from tapewire import Book, ConnectionLostError, Endpoints, Fail, Subscription, Trade
+from tapewire import Book, Endpoints, Fail, RefusedError, Subscription, Trade
 
 __all__ = ["Consumer", "receive_with", "until_the_end"]
 
@@ -16,8 +16,8 @@ Stream = Subscription[Book] | Subscription[Trade]
 #: Takes all records of a stream and returns their number.
 Consumer = Callable[[Stream], Awaitable[int]]
 
-#: The blaster closes the connection behind its last message, which ends each stream in this way.
-until_the_end = suppress(ConnectionLostError)
+#: The blaster takes each stream back behind its last message.
+until_the_end = suppress(RefusedError)
 
 
 async def receive_with(consume: Consumer, load: Load, meter: Meter) -> Reading:
