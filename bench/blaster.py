@@ -29,6 +29,8 @@ __all__ = ["Addresses"]
 #: Above this, writing waits until the network has taken what there is.
 UNSENT_BYTES_MAX = 1024 * 1024
 TOKEN_LIFE_S = 3600
+#: A stream that ends in the moment in which it is granted was never open. Nobody computes meanwhile.
+PAUSE_BEFORE_END_S = 0.05
 THAT_WAS_ALL = "that was all"
 _KINDS = {opcode: kind for kind, opcode in OPCODES.items()}
 
@@ -92,11 +94,15 @@ class Blaster(WSListener):
             write(whole if left >= len(self._frames) else b"".join(self._frames[:left]))
             self._sent += min(left, len(self._frames))
             if self._sent == self._messages:
-                # A connection that ends is opened again by a client that keeps its streams: they end first.
-                for guid in self._guids:
-                    write(_text_frame(SystemMessage(guid, ResultCode.NOT_FOUND, THAT_WAS_ALL).encode()))
-                payload = close_payload(CloseCode.NORMAL, THAT_WAS_ALL)
-                write(frame_header(FrameOpcode.CLOSE, len(payload)) + payload)
+                asyncio.get_running_loop().call_later(PAUSE_BEFORE_END_S, self._end)
+
+    def _end(self) -> None:
+        write = self._transport.underlying_transport.write
+        # A connection that ends is opened again by a client that keeps its streams: they end first.
+        for guid in self._guids:
+            write(_text_frame(SystemMessage(guid, ResultCode.NOT_FOUND, THAT_WAS_ALL).encode()))
+        payload = close_payload(CloseCode.NORMAL, THAT_WAS_ALL)
+        write(frame_header(FrameOpcode.CLOSE, len(payload)) + payload)
 
 
 def _text_frame(message: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The messages that the benches send: books of 20 levels a side and trades, as a broker writes them in Slim."""
+"""The messages that the benches send, as a broker writes them in Slim: books of 20 levels, quotes, trades."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from collections.abc import Callable, Sequence
 from statistics import mean
 from typing import Literal
 
-from tapewire.model import Book, BookLevel, Record, Side, Trade
+from tapewire.model import Book, BookLevel, Exchange, Quote, Record, Side, Trade
 from tapewire.protocol.formats import codec
 from tapewire.protocol.messages import DATA_PREFIX, data_tail
 from tapewire.protocol.words import Format
 
 __all__ = ["OPCODES", "Kind", "data_messages", "mean_bytes"]
 
-Kind = Literal["books", "trades"]
+Kind = Literal["books", "quotes", "trades"]
 
-OPCODES: dict[Kind, str] = {"books": "OrderBookGetAndSubscribe", "trades": "AllTradesGetAndSubscribe"}
+OPCODES: dict[Kind, str] = {
+    "books": "OrderBookGetAndSubscribe",
+    "quotes": "QuotesSubscribe",
+    "trades": "AllTradesGetAndSubscribe",
+}
 
 SEED = 20_250_512
 #: Different records a stream; after these come the same again.
@@ -55,6 +59,35 @@ def _level(rng: random.Random, cents: int) -> BookLevel:
     return BookLevel(price=cents / 100, volume=int(10 ** rng.uniform(0, 3)))
 
 
+def _quote(rng: random.Random, number: int) -> Record:
+    last_cents = rng.randint(29_000, 31_000)
+    return Quote(
+        symbol="SBER",
+        exchange=Exchange.MOEX,
+        description="Сбербанк России ПАО ао",
+        last_price=last_cents / 100,
+        last_price_time_s=1_747_000_000 + number,
+        high_price=310.55,
+        low_price=289.9,
+        accrued_interest=0.0,
+        volume=float(rng.randint(10_000_000, 50_000_000)),
+        open_interest=0,
+        ask=(last_cents + 1) / 100,
+        bid=last_cents / 100,
+        ask_volume=int(10 ** rng.uniform(0, 3)),
+        bid_volume=int(10 ** rng.uniform(0, 3)),
+        book_time_ms=1_747_000_000_000 + number,
+        open_price=301.2,
+        yield_percent=None,
+        lot_size=10.0,
+        lot_value=last_cents / 10,
+        face_value=3.0,
+        type="CS",
+        total_bid_volume=rng.randint(100_000, 900_000),
+        total_ask_volume=rng.randint(100_000, 900_000),
+    )
+
+
 def _trade(rng: random.Random, number: int) -> Record:
     return Trade(
         id=10_457_712_001 + number,
@@ -69,4 +102,4 @@ def _trade(rng: random.Random, number: int) -> Record:
     )
 
 
-_MAKERS: dict[Kind, Callable[[random.Random, int], Record]] = {"books": _book, "trades": _trade}
+_MAKERS: dict[Kind, Callable[[random.Random, int], Record]] = {"books": _book, "quotes": _quote, "trades": _trade}

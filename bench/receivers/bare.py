@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from bench.messages import Kind
 from bench.receivers.bare_listener import receive_with
 from bench.receivers.load import Load, Meter, Reading, receive
 
@@ -18,6 +19,32 @@ class Book(msgspec.Struct, gc=False):
     a: tuple[Level, ...]
     t: int
     h: bool
+
+
+class Quote(msgspec.Struct, gc=False):
+    sym: str
+    ex: str
+    desc: str
+    c: float
+    tst: int
+    h: float
+    l: float  # noqa: E741  (the word of the wire)
+    acci: float
+    v: float
+    oi: int
+    ask: float
+    bid: float
+    av: int
+    bv: int
+    tso: int
+    o: float
+    y: float | None
+    lot: float
+    lotv: float
+    fv: float
+    t: str
+    tbv: int
+    tav: int
 
 
 class Trade(msgspec.Struct, gc=False):
@@ -36,13 +63,23 @@ class BookMessage(msgspec.Struct, gc=False):
     data: Book
 
 
+class QuoteMessage(msgspec.Struct, gc=False):
+    data: Quote
+
+
 class TradeMessage(msgspec.Struct, gc=False):
     data: Trade
 
 
+_MESSAGES: dict[Kind, type[msgspec.Struct]] = {
+    "books": BookMessage,
+    "quotes": QuoteMessage,
+    "trades": TradeMessage,
+}
+
+
 async def _receive(load: Load, meter: Meter) -> Reading:
-    message: type[BookMessage | TradeMessage] = BookMessage if load.kind == "books" else TradeMessage
-    return await receive_with(msgspec.json.Decoder(message).decode, msgspec.MsgspecError, load, meter)
+    return await receive_with(msgspec.json.Decoder(_MESSAGES[load.kind]).decode, msgspec.MsgspecError, load, meter)
 
 
 if __name__ == "__main__":
