@@ -82,13 +82,19 @@ class Codec(Generic[R]):
         self._read_message = msgspec.json.Decoder(envelope, strict=False).decode
         self._shape = _shaper(record_type, message_format)
         self._has_decimals = _holds_decimal(record_type)
-        self._other_keys = {
-            f'"{other}":'.encode(): f'"{key}":'.encode()
+        spelled_otherwise = [
+            (field.name, f'"{other}":'.encode(), f'"{key}":'.encode())
             for field in fields_of(record_type)
             if (key := field.key(message_format)) is not None
             for other in field.wire.also
             if other not in _keys(record_type, message_format)
-        }
+        ]
+        self._other_keys = {other: key for _, other, key in spelled_otherwise}
+        names = [name for name, _, _ in spelled_otherwise]
+        # Twice, because of a single name it would return no tuple.
+        self._spelled_otherwise: Callable[[Any], tuple[Any, ...]] = (
+            attrgetter(*names, *names) if names else _nothing
+        )
 
     def encode(self, record: R) -> bytes:
         """Write the ``data`` object of a record; fields that are UNSET are left out.
@@ -108,9 +114,12 @@ class Codec(Generic[R]):
             MalformedMessageError: It is no JSON object of this record.
         """
         try:
-            return cast(R, self._read_data(self._with_known_keys(data)))
+            record = cast(R, self._read_data(data))
+            if UNSET in self._spelled_otherwise(record):
+                record = cast(R, self._read_data(self._with_known_keys(data)))
         except UNREADABLE as error:
             raise MalformedMessageError(str(error)) from error
+        return record
 
     def decode_message(self, message: bytes) -> R:
         """Read a whole data message and return its record.
@@ -118,10 +127,10 @@ class Codec(Generic[R]):
         Raises:
             MalformedMessageError: It is no data message of this record.
         """
-        if self._other_keys:
-            message = self._with_known_keys(message)
         try:
             record: R = self._read_message(message).data
+            if self._other_keys and UNSET in self._spelled_otherwise(record):
+                record = self._read_message(self._with_known_keys(message)).data
         except UNREADABLE as error:
             raise MalformedMessageError(str(error)) from error
         return record
@@ -133,7 +142,7 @@ class Codec(Generic[R]):
             MalformedMessageError: One of them is no data message of this record.
         """
         if self._other_keys:
-            messages = map(self._with_known_keys, messages)
+            return [self.decode_message(message) for message in messages]
         read = self._read_message
         try:
             return [read(message).data for message in messages]
@@ -141,7 +150,8 @@ class Codec(Generic[R]):
             raise MalformedMessageError(str(error)) from error
 
     def _with_known_keys(self, text: bytes) -> bytes:
-        # Sources disagree about a few keys; inside a JSON text a quote is escaped, so the bytes are a key.
+        # Sources disagree about a few keys; inside a JSON text a quote is escaped, so the bytes are a key. Looking
+        # for them takes as long as decoding, so it is done only where a field is missing.
         for other, key in self._other_keys.items():
             if other in text:
                 text = text.replace(other, key)
@@ -152,6 +162,10 @@ class Codec(Generic[R]):
 def codec(record_type: type[R], message_format: Format) -> Codec[R]:
     """Return the codec of a record in a format, made on first use."""
     return Codec(record_type, message_format)
+
+
+def _nothing(record: object) -> tuple[object, ...]:
+    return ()
 
 
 def _keys(record_type: type[Record], message_format: Format) -> set[str]:
