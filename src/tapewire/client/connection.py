@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from tapewire.client.session import TAIL_BYTES
 from tapewire.ports.network import Transport
-from tapewire.protocol.assembler import Assembler, Closed, Failed, Message, Ping
+from tapewire.protocol.assembler import Assembler, Closed, Failed, Message, Ping, is_utf8
 from tapewire.protocol.codes import CloseCode
 from tapewire.protocol.frames import FrameOpcode
 from tapewire.protocol.messages import DATA_PREFIX
@@ -72,12 +72,17 @@ class Connection(Generic[S]):
 
     def frame_received(self, opcode: int, payload: bytes, fin: bool, rsv: int) -> None:
         """Take one frame."""
-        # Nearly all that comes is one frame of ASCII with one of our guids at its end. That case is decided by
-        # a slice and a look-up; anything else takes the long way, which would come to the same. The beginning
-        # counts too: an answer may end with its guid. The transport has looked after the size of the frame.
-        if opcode == _TEXT and fin and not rsv and self._is_idle and payload.isascii():
+        # Nearly all that comes is one frame with one of our guids at its end. That case is decided by a slice
+        # and a look-up; anything else takes the long way, which would come to the same. The beginning counts
+        # too: an answer may end with its guid. The transport has looked after the size of the frame.
+        if opcode == _TEXT and fin and not rsv and self._is_idle:
             deliver = self._streams.get(payload[_TAIL])
-            if deliver is not None and payload.startswith(DATA_PREFIX):
+            if (
+                deliver is not None
+                and payload.startswith(DATA_PREFIX)
+                # Quotes name their instrument in Russian.
+                and (payload.isascii() or is_utf8(payload))
+            ):
                 self.received += 1
                 deliver(payload)
                 return

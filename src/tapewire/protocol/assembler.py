@@ -26,7 +26,7 @@ from tapewire.protocol.codes import CloseCode
 from tapewire.protocol.frames import FrameOpcode, read_close_payload
 from tapewire.protocol.limits import MESSAGE_BYTES_MAX
 
-__all__ = ["Assembler", "Assembly", "Closed", "Failed", "Message", "Ping", "Pong"]
+__all__ = ["Assembler", "Assembly", "Closed", "Failed", "Message", "Ping", "Pong", "is_utf8"]
 
 _TEXT = int(FrameOpcode.TEXT)
 _BINARY = int(FrameOpcode.BINARY)
@@ -73,6 +73,15 @@ class Failed(NamedTuple):
 
 
 Assembly = Message | Ping | Pong | Closed | Failed
+
+
+def is_utf8(payload: bytes) -> bool:
+    """Return whether a whole payload may be a text."""
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class Assembler:

@@ -327,6 +327,7 @@ def feed(*frames: tuple[int, bytes, bool, int]) -> Callable[[Line], None]:
         (feed((CONTINUATION, b"x", True, 0)), 1002, "nothing to continue"),
         (feed((TEXT, b"x", False, 0), (TEXT, data(), True, 0)), 1002, "the message before has not ended"),
         (feed((TEXT, b"\xff", True, 0)), 1007, "invalid UTF-8"),
+        (feed((TEXT, data(b'{"a":"\xd1"}'), True, 0)), 1007, "invalid UTF-8"),
         (feed((TEXT, b"\xd1", False, 0), (CONTINUATION, b"x", True, 0)), 1007, "invalid UTF-8"),
         (feed((3, b"", True, 0)), 1002, "reserved opcode 0x3"),
         (feed((11, b"", True, 0)), 1002, "reserved opcode 0xb"),
