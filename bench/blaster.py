@@ -1,8 +1,8 @@
 """A server that grants every subscription and then sends prepared messages as fast as the socket takes them.
 
 It is a process of its own, so that its work is not counted. When ``streams`` subscriptions have come in on a
-connection, ``messages`` messages follow, the streams in turns; both numbers are in the query of the address. Then
-every stream is ended with an answer that refuses it, and the connection with a close frame. It also answers
+connection, ``messages`` messages follow, the streams in turns; what and how many is in the query of the address.
+Then every stream is ended with an answer that refuses it, and the connection with a close frame. It also answers
 ``POST /refresh``, so that a client may come in through its front door.
 """
 
@@ -19,7 +19,7 @@ import uvloop
 from aiohttp import web
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
-from bench.messages import OPCODES, data_messages
+from bench.messages import Kind, data_messages
 from tapewire.protocol.codes import CloseCode, ResultCode
 from tapewire.protocol.frames import FrameOpcode, close_payload, frame_header
 from tapewire.protocol.messages import SystemMessage
@@ -32,7 +32,6 @@ TOKEN_LIFE_S = 3600
 #: A stream that ends in the moment in which it is granted was never open. Nobody computes meanwhile.
 PAUSE_BEFORE_END_S = 0.05
 THAT_WAS_ALL = "that was all"
-_KINDS = {opcode: kind for kind, opcode in OPCODES.items()}
 
 
 class Addresses(msgspec.Struct, frozen=True):
@@ -52,6 +51,7 @@ class Blaster(WSListener):
 
     def __init__(self, request: WSUpgradeRequest) -> None:
         query = parse_qs(urlsplit(request.path.decode()).query)
+        self._kind: Kind = query["kind"][0]  # type: ignore[assignment]
         self._streams = int(query["streams"][0])
         self._messages = int(query["messages"][0])
         self._guids: list[str] = []
@@ -69,14 +69,13 @@ class Blaster(WSListener):
         if frame.msg_type != WSMsgType.TEXT:
             return
         request = msgspec.json.decode(frame.get_payload_as_bytes(), type=_Request)
-        kind = _KINDS.get(request.opcode)
-        if kind is None:
+        if "Subscribe" not in request.opcode:
             return
         answer = SystemMessage(request.guid, ResultCode.OK, "Handled successfully")
         transport.underlying_transport.write(_text_frame(answer.encode()))
         self._guids.append(request.guid)
         if len(self._guids) == self._streams:
-            self._frames = [_text_frame(message) for message in data_messages(kind, self._guids)]
+            self._frames = [_text_frame(message) for message in data_messages(self._kind, self._guids)]
             self._pump()
 
     def pause_writing(self) -> None:

@@ -14,18 +14,22 @@ from tapewire.protocol.words import Format
 
 __all__ = ["OPCODES", "Kind", "data_messages", "mean_bytes"]
 
-Kind = Literal["books", "quotes", "trades"]
+Kind = Literal["books", "narrow_books", "quotes", "trades"]
 
 OPCODES: dict[Kind, str] = {
     "books": "OrderBookGetAndSubscribe",
+    "narrow_books": "OrderBookGetAndSubscribe",
     "quotes": "QuotesSubscribe",
     "trades": "AllTradesGetAndSubscribe",
 }
 
 SEED = 20_250_512
-#: Different records a stream; after these come the same again.
-RECORDS = 64
+#: Different records a stream, fewer if there are many streams; after these come the same again.
+RECORDS_MAX, RECORDS_MIN = 64, 2
+MESSAGES_MAX = 1_000
 BOOK_LEVELS = 20
+#: Levels of a side of a narrow book whose volume has two digits.
+WIDE_VOLUMES = 4
 
 
 def data_messages(kind: Kind, guids: Sequence[str]) -> list[bytes]:
@@ -33,7 +37,8 @@ def data_messages(kind: Kind, guids: Sequence[str]) -> list[bytes]:
     rng = random.Random(SEED)
     make = _MAKERS[kind]
     messages = []
-    for number in range(RECORDS):
+    records = min(RECORDS_MAX, max(RECORDS_MIN, MESSAGES_MAX // len(guids)))
+    for number in range(records):
         for guid in guids:
             record = make(rng, number)
             messages.append(DATA_PREFIX + codec(type(record), Format.SLIM).encode(record) + data_tail(guid))
@@ -57,6 +62,23 @@ def _book(rng: random.Random, number: int) -> Record:
 
 def _level(rng: random.Random, cents: int) -> BookLevel:
     return BookLevel(price=cents / 100, volume=int(10 ** rng.uniform(0, 3)))
+
+
+def _narrow_book(rng: random.Random, number: int) -> Record:
+    """Return a book with short numbers, 780 bytes with its envelope."""
+    best_bid_tenths = rng.randint(250, 750)
+
+    def level(tenths: int, step: int) -> BookLevel:
+        return BookLevel(
+            price=tenths / 10, volume=rng.randint(10, 99) if step < WIDE_VOLUMES else rng.randint(1, 9)
+        )
+
+    return Book(
+        bids=tuple(level(best_bid_tenths - step, step) for step in range(BOOK_LEVELS)),
+        asks=tuple(level(best_bid_tenths + 1 + step, step) for step in range(BOOK_LEVELS)),
+        time_ms=1_747_000_000_000 + number,
+        existing=False,
+    )
 
 
 def _quote(rng: random.Random, number: int) -> Record:
@@ -102,4 +124,9 @@ def _trade(rng: random.Random, number: int) -> Record:
     )
 
 
-_MAKERS: dict[Kind, Callable[[random.Random, int], Record]] = {"books": _book, "quotes": _quote, "trades": _trade}
+_MAKERS: dict[Kind, Callable[[random.Random, int], Record]] = {
+    "books": _book,
+    "narrow_books": _narrow_book,
+    "quotes": _quote,
+    "trades": _trade,
+}

@@ -17,6 +17,7 @@ from bench.machine import this_machine
 from bench.messages import Kind, mean_bytes
 from bench.options import Options
 from bench.receivers.load import Load, Reading
+from bench.receivers.tapewire_slow import SlowReading
 from bench.result import Result
 
 __all__ = ["measure"]
@@ -25,6 +26,11 @@ __all__ = ["measure"]
 MESSAGES: dict[Kind, int] = {"books": 100_000, "quotes": 200_000, "trades": 400_000}
 #: Subscriptions on the connection; their messages take turns.
 STREAMS = 10
+#: Conflating books of so many instruments for a program that takes one message of ten.
+SLOW_STREAMS = 1_000
+SLOW_MESSAGES = 1_500_000
+SLOW_MIN = 600_000
+GROWN_MIB_MAX = 8
 TIMEOUT_S = 120.0
 
 #: A way to consume is a module and a line here.
@@ -76,11 +82,34 @@ def measure(options: Options) -> Result:
             for our, their in product(OURS[kind], THEIRS):
                 ratio = rounds.median_ratio(readings[our], readings[their], _per_cpu_second)
                 ratios[_ratio(kind, our, their)] = ratio
+        slow = _absorb(blaster, options)
+    figures |= {
+        "slow_streams": float(SLOW_STREAMS),
+        "slow_message_bytes": mean_bytes("narrow_books"),
+        "slow_messages_per_cpu_second": rounds.median_of(slow, _per_cpu_second),
+        "slow_messages_per_second": rounds.median_of(slow, _per_second),
+        "slow_taken_of_all": rounds.median_of(slow, lambda reading: reading.taken / reading.messages),
+        "slow_grown_mib_most": max(reading.grown_bytes for reading in slow) / 2**20,
+    }
     targets = {
         f"{_ratio(kind, our, their)} >= {least:g}": ratios[_ratio(kind, our, their)] >= least
         for kind, our, their, least in TARGETS
     }
+    targets[f"slow_messages_per_cpu_second >= {SLOW_MIN:,}"] = figures["slow_messages_per_cpu_second"] >= SLOW_MIN
+    targets[f"slow_grown_mib_most <= {GROWN_MIB_MAX}"] = figures["slow_grown_mib_most"] <= GROWN_MIB_MAX
     return Result(name="receive", figures=figures, ratios=ratios, targets=targets, machine=this_machine())
+
+
+def _absorb(blaster: Addresses, options: Options) -> list[SlowReading]:
+    load = Load(
+        ws=blaster.ws,
+        oauth=blaster.oauth,
+        kind="narrow_books",
+        streams=SLOW_STREAMS,
+        messages=max(options.messages or SLOW_MESSAGES, 2 * SLOW_STREAMS),
+    )
+    module = "bench.receivers.tapewire_slow"
+    return [children.run(module, load, SlowReading, timeout_s=TIMEOUT_S) for _ in range(options.runs)]
 
 
 def _receive(load: Load, name: str, module: str) -> Reading:
@@ -93,9 +122,9 @@ def _ratio(kind: Kind, our: str, their: str) -> str:
     return f"{kind}_{our}_to_{their}"
 
 
-def _per_cpu_second(reading: Reading) -> float:
+def _per_cpu_second(reading: Reading | SlowReading) -> float:
     return reading.messages / reading.cpu_seconds
 
 
-def _per_second(reading: Reading) -> float:
+def _per_second(reading: Reading | SlowReading) -> float:
     return reading.messages / reading.wall_seconds

@@ -73,6 +73,7 @@ class TradeMessage(msgspec.Struct, gc=False):
 
 _MESSAGES: dict[Kind, type[msgspec.Struct]] = {
     "books": BookMessage,
+    "narrow_books": BookMessage,
     "quotes": QuoteMessage,
     "trades": TradeMessage,
 }

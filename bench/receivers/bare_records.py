@@ -12,6 +12,7 @@ from tapewire.protocol.words import Format
 
 _DECODERS: dict[Kind, Decode] = {
     "books": codec(Book, Format.SLIM).decode_message,
+    "narrow_books": codec(Book, Format.SLIM).decode_message,
     "quotes": codec(Quote, Format.SLIM).decode_message,
     "trades": codec(Trade, Format.SLIM).decode_message,
 }

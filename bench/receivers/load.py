@@ -26,7 +26,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def url(self) -> str:
         """The address that makes the blaster send this load."""
-        return f"{self.ws}?streams={self.streams}&messages={self.messages}"
+        return f"{self.ws}?kind={self.kind}&streams={self.streams}&messages={self.messages}"
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):

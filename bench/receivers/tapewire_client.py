@@ -43,7 +43,7 @@ async def receive_with(
 def stream_of(broker: Broker, kind: Kind, number: int, buffer: BufferPolicy) -> Stream:
     """Return one of the streams of a load, not opened yet."""
     symbol = f"BENCH{number}"
-    if kind == "books":
+    if kind in ("books", "narrow_books"):
         return broker.book(symbol, depth=20, buffer=buffer)
     if kind == "quotes":
         return broker.quotes(symbol, format=Format.SLIM, buffer=buffer)
