@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bench import fanout, http, join, journal, matching, orders, receive, recovery, subscriptions
+from bench import (
+    fanout,
+    footprint,
+    http,
+    join,
+    journal,
+    latency,
+    matching,
+    orders,
+    receive,
+    recovery,
+    restore,
+    subscriptions,
+)
 from bench.options import Options
 from bench.result import Result
 
@@ -21,6 +34,9 @@ class Bench(NamedTuple):
 
 BENCHES = {
     "receive": Bench("the client from the socket to the typed record", receive.measure),
+    "latency": Bench("from a trade in the venue to the program's handler, beside a TCP echo", latency.measure),
+    "restore": Bench("subscriptions after a cut: time, burst, and what was lost", restore.measure),
+    "footprint": Bench("the import, beside that of the libraries", footprint.measure),
     "join": Bench("5,000 subscriptions at once, and what other sessions feel of it", join.measure),
     "fanout": Bench("one market to 200 sessions, beside picows and websockets", fanout.measure),
     "http": Bench("HTTP beside bare Starlette, and a feed beside a long download", http.measure),
