@@ -41,14 +41,14 @@ def measure(options: Options) -> Result:
             f"{name}_cpu_s": median(reading.cpu_seconds for reading in readings),
             f"{name}_unanswered_most": float(max(reading.unanswered_max for reading in readings)),
             f"{name}_requests_in_100_ms_most": float(max(reading.burst_max for reading in readings)),
-            f"{name}_books_without_state": float(sum(reading.books_without_state for reading in readings)),
+            f"{name}_without_state": float(sum(reading.without_state for reading in readings)),
             f"{name}_gaps_filled": median(reading.gaps_filled for reading in readings),
             f"{name}_gaps_left": median(reading.gaps_left for reading in readings),
             f"{name}_trades_lost_silently": float(sum(reading.lost_silently for reading in readings)),
             f"{name}_trades_repeated": float(sum(reading.repeated for reading in readings)),
         }
         targets[f"{name}: nothing lost that the ledger does not show"] = not any(
-            reading.lost_silently or reading.books_without_state for reading in readings
+            reading.lost_silently or reading.without_state for reading in readings
         )
     worst_s = figures[f"of_{SIZES[0]}_restore_worst_s"]
     targets[f"of_{SIZES[0]}_restore_worst_s <= {RESTORE_S_MAX:g}"] = worst_s <= RESTORE_S_MAX

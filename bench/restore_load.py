@@ -12,13 +12,17 @@ import uvloop
 
 import tapewire
 from bench.restore_server import Brokerage, Seen
-from tapewire import Endpoints, Subscription, SubscriptionState, Trade
+from tapewire import Book, Endpoints, Risk, Subscription, SubscriptionState, Trade
 from tapewire.client.gap import Gap
+from tapewire.client.planner import DATA_LINKS_MAX
+from tapewire.protocol.limits import SUBSCRIPTIONS_PER_CONNECTION_MAX
 
 __all__ = ["RestoreLoad", "RestoreReading"]
 
-#: Of the streams, so many are tapes, on which a lost trade shows; the others are books.
+#: Of the streams, so many are tapes, on which a lost trade shows; the others are states.
 TAPES = 100
+#: One of the connections for data is kept for what concerns portfolios: beyond this, streams are of risks.
+MARKET_STREAMS_MAX = (DATA_LINKS_MAX - 1) * SUBSCRIPTIONS_PER_CONNECTION_MAX
 TIMEOUT_S = 60.0
 #: Trades that are read behind the restored ones, so that each tape is seen to go on.
 TRADES_AFTER = 5
@@ -45,7 +49,8 @@ class RestoreReading(msgspec.Struct, frozen=True, kw_only=True):
     cpu_seconds: float
     unanswered_max: int
     burst_max: int
-    books_without_state: int
+    #: Streams of states whose state did not come again.
+    without_state: int
     gaps_filled: int
     gaps_left: int
     #: Trades that did not come and that no gap tells of.
@@ -84,16 +89,20 @@ async def _run(load: RestoreLoad) -> RestoreReading:
     ):
         tapes = min(TAPES, load.streams // 2)
         trades = [broker.trades(f"T{number}") for number in range(tapes)]
-        books = [broker.book(f"B{number}") for number in range(load.streams - tapes)]
-        streams: list[Subscription[Trade] | Subscription[tapewire.Book]] = [*trades, *books]
+        risks = max(load.streams - MARKET_STREAMS_MAX, 0)
+        states: list[Subscription[Book] | Subscription[Risk]] = [
+            *(broker.portfolio(f"D{number}").watch_risk() for number in range(risks)),
+            *(broker.book(f"B{number}") for number in range(load.streams - tapes - risks)),
+        ]
+        streams = [*trades, *states]
         began = time.monotonic()
         await asyncio.gather(*(stream.open() for stream in streams))
         open_s = time.monotonic() - began
         readers = [Tape(stream) for stream in trades]
         reading = [asyncio.create_task(reader.read()) for reader in readers]
         await _until(lambda: all(reader.newest for reader in readers))
-        await _until(lambda: all(book.received for book in books))
-        before = [book.received for book in books]
+        await _until(lambda: all(state.received for state in states))
+        before = [state.received for state in states]
         cpu = time.process_time()
         seen = await _control(where, "cut")
         # A cut is known when the kernel says so, a moment later.
@@ -115,7 +124,7 @@ async def _run(load: RestoreLoad) -> RestoreReading:
             cpu_seconds=cpu_seconds,
             unanswered_max=seen.unanswered_max,
             burst_max=seen.burst_max,
-            books_without_state=sum(book.received == count for book, count in zip(books, before, strict=True)),
+            without_state=sum(state.received == count for state, count in zip(states, before, strict=True)),
             gaps_filled=broker.gaps.filled,
             gaps_left=broker.gaps.left,
             lost_silently=sum(reader.lost for reader in readers),

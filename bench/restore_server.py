@@ -1,6 +1,6 @@
 """A broker that grants everything after the time of a round trip, for ``restore``. It can cut all its connections.
 
-A request for a book is answered with a snapshot. Every tape gets a trade each 50 ms, numbered from 1 on, whether
+A request for a state is answered with a snapshot. Every tape gets a trade each 50 ms, numbered from 1 on, whether
 anybody listens or not; what was missed is there over HTTP. A line on the control port: ``cut`` ends all
 connections without a word, ``state`` changes nothing; both are answered with what was seen since the last cut.
 """
@@ -151,6 +151,7 @@ class Line(WSListener):
             if request.opcode == "AllTradesGetAndSubscribe":
                 self.tapes.append(data_tail(request.guid))
             else:
+                # Whatever it is, it is kept as it came: nobody decodes it here.
                 messages.append(_SNAPSHOT + data_tail(request.guid))
         if messages:
             self._market.seen.answered_at_s = now
