@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from functools import partial
+from tempfile import TemporaryDirectory
 
 import msgspec
 
@@ -42,9 +45,11 @@ class Footprint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure(options: Options) -> Result:
-    """Import both in turns; the first of each, which may compile, does not count."""
-    rounds.interleave(CANDIDATES, _import, 1)
-    readings = rounds.interleave(CANDIDATES, _import, IMPORTS * options.runs)
+    """Import both in turns; the first of each, which compiles, does not count."""
+    with TemporaryDirectory() as compiled:
+        import_it = partial(_import, compiled)
+        rounds.interleave(CANDIDATES, import_it, 1)
+        readings = rounds.interleave(CANDIDATES, import_it, IMPORTS * options.runs)
     figures = {}
     for name, taken in readings.items():
         figures[f"{name}_cpu_ms"] = 1000 * rounds.median_of(taken, lambda reading: reading.cpu_seconds)
@@ -66,10 +71,17 @@ def measure(options: Options) -> Result:
     )
 
 
-def _import(name: str, statement: str) -> Footprint:
+def _import(compiled: str, name: str, statement: str) -> Footprint:
     program = _PROGRAM.format(statement=statement)
+    # Some machines keep no compiled files; whoever has installed a package has them.
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": compiled}
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, timeout=TIMEOUT_S, check=False
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=False,
     )
     if done.returncode != 0:
         raise ChildError(f"{statement} failed: {done.stderr.decode(errors='replace').strip()[-200:]}")
