@@ -29,6 +29,8 @@ def test_receive_prints_one_json_object_and_loses_no_message() -> None:
     assert list(result) == ["name", "figures", "ratios", "targets", "machine"]
     assert result["name"] == "receive"
     assert result["figures"]["trades_tapewire_batches_messages_per_cpu_second"] > 0
+    assert result["figures"]["slow_messages_per_cpu_second"] > 0
+    assert result["ratios"]["quotes_tapewire_conflating_to_alorpy_way"] > 0
     assert result["ratios"]["books_tapewire_iterator_to_bare"] > 0
     assert set(map(type, result["targets"].values())) == {bool}
     assert result["machine"]["python"]
@@ -82,9 +84,38 @@ def test_an_unknown_bench_is_one_clear_line_and_status_2() -> None:
 
     assert done.returncode == 2
     assert done.stdout == ""
-    names = ("receive", "join", "fanout", "http", "subscriptions", "matching", "journal")
-    names += ("orders", "recovery", "all", "list")
+    names = ("receive", "latency", "restore", "footprint", "join", "fanout", "http", "subscriptions", "matching")
+    names += ("journal", "orders", "recovery", "all", "list")
     assert done.stderr == f"no bench 'nonsense'; there are: {', '.join(names)}\n"
+
+
+def test_restore_brings_every_stream_back_and_loses_nothing_in_silence() -> None:
+    done = bench("restore", "--json", "--runs", "1", "--messages", "10")
+
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)["figures"]
+    assert figures["of_5000_streams"] == 10
+    assert figures["of_5000_gaps_filled"] == 10
+    assert figures["of_40000_without_state"] == 0
+    assert figures["of_40000_trades_lost_silently"] == 0
+
+
+def test_latency_sees_every_trade_and_every_echo() -> None:
+    done = bench("latency", "--json", "--runs", "1", "--messages", "100")
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["figures"]["at_1000_p50_us"] > 0
+    assert result["ratios"]["at_10000_p50_to_half_echo"] > 0
+
+
+def test_footprint_compares_two_imports_and_leaves_no_file() -> None:
+    before = sorted(ROOT.iterdir())
+    done = bench("footprint", "--json", "--runs", "1")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ratios"]["cpu_time_to_libraries"] > 0
+    assert sorted(ROOT.iterdir()) == before
 
 
 def test_list_names_every_bench() -> None:
