@@ -54,6 +54,8 @@ class Subscription(Generic[R]):
         self.name = name
         self.codec = codec
         self._decode = codec.decode_message
+        #: Whether the next record is what stands first in the buffer; kinds of streams may put others before.
+        self._is_direct = type(self).next_item is Subscription.next_item
         #: What is asked for; guid and token are the connection's business.
         self.request = request
         self.buffer = Buffer(policy, name, self._overflowed)
@@ -126,17 +128,15 @@ class Subscription(Generic[R]):
         return self
 
     async def __anext__(self) -> R:
-        # What next_item() does first: a subclass that does it otherwise has its own of both. A coroutine within
-        # this one costs a third of decoding a trade.
-        item = self.buffer.pop_nowait()
-        if type(item) is bytes:
+        # What next_item() does first: a coroutine within this one costs a third of decoding a trade.
+        waiting = self.buffer.pop_nowait() if self._is_direct else None
+        if type(waiting) is bytes:
             try:
-                return self._decode(item)
+                return self._decode(waiting)
             except MalformedMessageError as error:
                 self._note(error)
-                item = None
-        if item is None:
-            item = await self.next_item()
+                waiting = None
+        item: R | Gap = await self.next_item() if waiting is None else waiting
         if isinstance(item, Gap):
             raise GapError(item)
         return item
