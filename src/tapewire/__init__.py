@@ -4,8 +4,10 @@ The client: ``async with tapewire.connect() as broker``. The trading system to t
 """
 
 from tapewire import sync
+from tapewire.client.bars import Bars
 from tapewire.client.broker import Broker
 from tapewire.client.buffer import BufferPolicy, Conflate, DropOldest, Fail, Spill
+from tapewire.client.callback import Callback
 from tapewire.client.command_result import Accepted, AllCanceled, GroupAccepted, NotDone, Rejected, Unknown
 from tapewire.client.endpoints import PRODUCTION, TEST, Endpoints
 from tapewire.client.errors import (
@@ -27,6 +29,7 @@ from tapewire.client.errors import (
 )
 from tapewire.client.events import (
     BlockedEvent,
+    CallbackEndedEvent,
     CallbackFailedEvent,
     ConnectedEvent,
     Event,
@@ -45,16 +48,24 @@ from tapewire.client.order_ticket import OrderTicket
 from tapewire.client.orders import Orders
 from tapewire.client.portfolio import Portfolio
 from tapewire.client.states import SubscriptionState
+from tapewire.client.stream_status import StreamStatus
 from tapewire.client.subscription import Subscription
+from tapewire.client.timeframe import Timeframe
 from tapewire.connect import connect
 from tapewire.model import (
     UNSET,
+    Bar,
     Book,
     BookLevel,
+    Cluster,
+    ClusterLevel,
     Condition,
+    DerivativesRisk,
     Exchange,
     Fill,
     GroupPolicy,
+    InstrumentUpdate,
+    LegacyStopOrder,
     Order,
     OrderScope,
     OrderStatus,
@@ -79,20 +90,27 @@ __all__ = [
     "Accepted",
     "AllCanceled",
     "AnswerTimeoutError",
+    "Bar",
+    "Bars",
     "BlockedEvent",
     "Book",
     "BookLevel",
     "Broker",
     "BufferOverflowError",
     "BufferPolicy",
+    "Callback",
+    "CallbackEndedEvent",
     "CallbackFailedEvent",
     "ClosedError",
+    "Cluster",
+    "ClusterLevel",
     "Condition",
     "ConfigurationError",
     "Conflate",
     "ConnectError",
     "ConnectedEvent",
     "ConnectionLostError",
+    "DerivativesRisk",
     "DropOldest",
     "Endpoints",
     "Event",
@@ -108,7 +126,9 @@ __all__ = [
     "GapState",
     "GroupAccepted",
     "GroupPolicy",
+    "InstrumentUpdate",
     "InvalidOrderError",
+    "LegacyStopOrder",
     "LimitError",
     "LostEvent",
     "NotDone",
@@ -132,11 +152,13 @@ __all__ = [
     "SilentEvent",
     "Spill",
     "StopOrder",
+    "StreamStatus",
     "Subscription",
     "SubscriptionState",
     "Summary",
     "TapewireError",
     "TimeInForce",
+    "Timeframe",
     "TokenRefusedError",
     "TokenServiceError",
     "Trade",

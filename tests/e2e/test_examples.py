@@ -23,7 +23,9 @@ _AMOUNT = r"\d+ @ [\d.]+"
 _HOLDS = r"D70001 holds [\d.]+ (RUB|lots of \w+)"
 _HELD = r"\w+ holds [\d.]+ of \w+"
 _STEP = r"placed: limit order \d+ of D70001 buy 1 (SBER|GAZP) at [\d.]+"
+_AVERAGE = r"[\d.]+ over \d+ minutes"
 PROGRAMS = {
+    "average.py": [([], rf"SBER: {_AVERAGE}"), (["GAZP"], rf"GAZP: {_AVERAGE}")],
     "best_prices.py": [
         ([], rf"SBER: {_AMOUNT}  \|  {_AMOUNT}"),
         (["GAZP"], rf"GAZP: {_AMOUNT}  \|  {_AMOUNT}"),
@@ -43,7 +45,12 @@ PROGRAMS = {
     "README.md": [([], r"SBER (buy|sell) \d+ lots at [\d.]+")],
 }
 EXAMPLES = [name for name in PROGRAMS if name.endswith(".py")]
-WRONG = [("best_prices.py", ["NOPE"]), ("tape_volume.py", ["NOPE"]), ("tape_volume.py", ["SBER", "NOPE", "NADA"])]
+WRONG = [
+    ("average.py", ["NOPE"]),
+    ("best_prices.py", ["NOPE"]),
+    ("tape_volume.py", ["NOPE"]),
+    ("tape_volume.py", ["SBER", "NOPE", "NADA"]),
+]
 
 
 class Machine:

@@ -114,7 +114,8 @@ class Asking(Generic[F]):
         # In the order of asking: the first that is in time ends the search.
         late = []
         for feed, asked_at_s in self._asked_at_s.items():
-            if now_s - asked_at_s < ANSWER_TIMEOUT_S:
+            # The same sum as below: a difference may be a hair short of it, and time would stand still.
+            if now_s < asked_at_s + ANSWER_TIMEOUT_S:
                 break
             late.append(feed)
         return late

@@ -6,7 +6,10 @@ stream                          how its gap is closed
 book, quotes, summary, risks    the first message of the restored stream says all
 positions, orders, fills        the restored stream begins with all rows of the session; those that
                                 were delivered already are left out (``sieve``)
-bars                            the restored stream begins with the newest bar that was delivered
+bars                            the restored stream begins with the newest bar that was delivered; where more
+                                are missing than a stream carries, ``history`` over HTTP from that bar on
+clusters                        the restored stream begins with the newest one that was delivered
+instrument changes              the first message of the restored stream says all
 trades                          ``alltrades`` over HTTP from the last trade on, while live ones are held back
 ==============================  ================================================================================
 """
@@ -20,14 +23,15 @@ from typing import Any
 
 import msgspec
 
+from tapewire.client.bar_history import WIRE_BARS_MAX, BarHistory, bars_between
 from tapewire.client.errors import TapewireError
 from tapewire.client.feed import Feed
 from tapewire.client.gap import Gap, GapState
 from tapewire.client.http_reader import HttpReader, path_of
-from tapewire.model import Bar, TopicKind, Trade
+from tapewire.model import DAY_S, Bar, Cluster, TopicKind, Trade, bar_opening_s
 from tapewire.ports.clock import Clock
 from tapewire.protocol.errors import MalformedMessageError
-from tapewire.protocol.requests import SubscribeBars, SubscribeTrades
+from tapewire.protocol.requests import SubscribeBars, SubscribeClusters, SubscribeTrades, interval_seconds
 
 __all__ = ["FILLED_MAX", "Backfill", "newest_record"]
 
@@ -44,6 +48,8 @@ class Backfill:
 
     def __init__(self, reader: HttpReader, clock: Clock) -> None:
         self._reader = reader
+        #: Reads past bars.
+        self.bars = BarHistory(reader)
         self._clock = clock
         self._turns = asyncio.Semaphore(_AT_ONCE)
         #: The last trade that was delivered before the connection was lost.
@@ -55,7 +61,7 @@ class Backfill:
 
     def is_needed(self, feed: Feed) -> bool:
         """Whether something has to be fetched when a feed is restored."""
-        return feed.kind is TopicKind.TRADES
+        return feed.kind in (TopicKind.TRADES, TopicKind.BAR)
 
     def prepare(self, feed: Feed) -> None:
         """Make a feed that has lost its connection ready to be asked for again; more than once is as once."""
@@ -69,14 +75,51 @@ class Backfill:
             feed.request = msgspec.structs.replace(request, depth=0)
         elif isinstance(request, SubscribeBars):
             newest = newest_record(feed)
+            since_s = request.since_s
             if isinstance(newest, Bar):
-                feed.request = msgspec.structs.replace(request, since_s=newest.time_s, skip_history=False)
+                since_s = newest.time_s
+            elif request.skip_history and feed.gap is not None:
+                since_s = bar_opening_s(int(feed.gap.since.timestamp()), interval_seconds(request.timeframe) or 1)
+            feed.hold()
+            feed.request = msgspec.structs.replace(request, since_s=since_s, skip_history=False)
+        elif isinstance(request, SubscribeClusters):
+            newest = newest_record(feed)
+            if isinstance(newest, Cluster):
+                feed.request = msgspec.structs.replace(request, since_s=newest.time_s)
         elif feed.sieve is not None and getattr(request, "skip_history", False):
             feed.sieve.unseen_before = feed.gap.since if feed.gap is not None else None
             feed.request = msgspec.structs.replace(request, skip_history=False)
 
     async def fill(self, feed: Feed, gap: Gap) -> None:
-        """Fetch what a stream of trades has missed, give it to subscribers, then what was held back meanwhile."""
+        """Fetch what a stream has missed, give it to subscribers, then what was held back meanwhile."""
+        if isinstance(feed.request, SubscribeBars):
+            await self._fill_bars(feed, feed.request, gap)
+        else:
+            await self._fill_trades(feed, gap)
+
+    async def _fill_bars(self, feed: Feed, asked: SubscribeBars, gap: Gap) -> None:
+        now_s = int(self.now().timestamp())
+        bars: list[Bar] = []
+        if bars_between(asked.since_s, now_s, interval_seconds(asked.timeframe) or 1) > WIRE_BARS_MAX:
+            try:
+                async with self._turns:
+                    # Bars of a day have the name of a midnight that may be ahead.
+                    bars = await self.bars.fetch(asked, now_s + DAY_S)
+            except TapewireError as error:
+                gap.reason = str(error)
+        for bar in bars:
+            feed.put_record(bar)
+        gap.filled_records = len(bars)
+        if feed.has_lost_held:
+            gap.reason = gap.reason or "more bars came than could be held"
+        gap.state = GapState.LEFT if gap.reason else GapState.FILLED
+        if gap.reason:
+            feed.put_record(gap)
+        # The stream sends some of these bars as well; consumers leave out what they have.
+        for message in feed.release_held():
+            feed.put(message)
+
+    async def _fill_trades(self, feed: Feed, gap: Gap) -> None:
         last_id = self._last_ids.get(feed)
         try:
             async with self._turns:

@@ -5,39 +5,33 @@ from __future__ import annotations
 import contextlib
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import TypeVar
 
-from tapewire.client.buffer import BufferPolicy, Conflate, Fail
+from tapewire.client.callback import Callbacks
 from tapewire.client.endpoints import Endpoints
-from tapewire.client.errors import ConnectError, LimitError
+from tapewire.client.errors import ConnectError
 from tapewire.client.events import Events
 from tapewire.client.fleet import Fleet
 from tapewire.client.gap import GapLedger
 from tapewire.client.http_commands import HttpCommands
 from tapewire.client.http_reader import HttpReader
+from tapewire.client.market_streams import MarketStreams
 from tapewire.client.order_entry import OrderEntry
 from tapewire.client.orders import Orders
 from tapewire.client.portfolio import Portfolio
 from tapewire.client.portfolio_choice import PortfolioChoice
 from tapewire.client.pressure import Estimate
-from tapewire.client.subscription import Subscription
+from tapewire.client.stream_status import StreamStatus
 from tapewire.client.tokens import TokenKeeper
-from tapewire.model import Book, Exchange, Quote, Record, Trade
+from tapewire.model import Exchange
 from tapewire.ports.network import ConnectError as TransportError
 from tapewire.ports.network import HttpClient
-from tapewire.protocol.formats import codec
-from tapewire.protocol.limits import BOOK_DEPTH_DEFAULT, BOOK_DEPTH_MAX, FREQUENCY_DEFAULT_MS, TRADES_HISTORY_MAX
-from tapewire.protocol.requests import SubscribeBook, SubscribeQuotes, SubscribeRequest, SubscribeTrades
-from tapewire.protocol.words import Format
 
 __all__ = ["Broker"]
-
-R = TypeVar("R", bound=Record)
 
 HTTP_TIMEOUT_S = 10.0
 
 
-class Broker:
+class Broker(MarketStreams):
     """A connected broker. Made by :func:`tapewire.connect`, which also closes it."""
 
     def __init__(
@@ -49,6 +43,7 @@ class Broker:
         tokens: TokenKeeper,
         http: HttpClient,
     ) -> None:
+        super().__init__(fleet, Callbacks(events), fleet.past)
         self.endpoints = endpoints
         self._fleet = fleet
         self._entry = entry
@@ -81,6 +76,8 @@ class Broker:
             stack.push_async_callback(self._tokens.close)
             stack.push_async_callback(self._fleet.close)
             stack.push_async_callback(self._entry.close)
+            # What functions of the program still do with all that is there.
+            stack.push_async_callback(self.callbacks.close)
 
     @property
     def gaps(self) -> GapLedger:
@@ -91,6 +88,11 @@ class Broker:
     def pressure(self) -> tuple[Estimate, ...]:
         """How late messages are on each connection of streams, and how many wait at the broker by estimate."""
         return tuple(link.pressure.estimate for link in self._fleet.links)
+
+    @property
+    def streams(self) -> tuple[StreamStatus, ...]:
+        """How all streams are that are wanted now, in the order of their opening."""
+        return self._fleet.streams
 
     @property
     def portfolios(self) -> tuple[str, ...]:
@@ -127,101 +129,6 @@ class Broker:
         """
         return self._portfolio(self._choice.only(name), Exchange(exchange))
 
-    # --- streams ----------------------------------------------------------------------------------------
-
-    def book(
-        self,
-        symbol: str,
-        *,
-        depth: int = BOOK_DEPTH_DEFAULT,
-        exchange: Exchange = Exchange.MOEX,
-        board: str = "",
-        frequency_ms: int = FREQUENCY_DEFAULT_MS,
-        format: Format = Format.SLIM,  # noqa: A002  (the word of the wire)
-        buffer: BufferPolicy | None = None,
-    ) -> Subscription[Book]:
-        """Return the stream of an instrument's order book: at once its state, then each change.
-
-        Every record is the complete book. Several changes within one window of ``frequency_ms`` arrive as one;
-        so do, by default, books that a slow consumer did not take in time (``Conflate``).
-
-        Args:
-            symbol: Ticker.
-            depth: Levels a side, 1..50.
-            exchange: Where the instrument is listed.
-            board: Board code; empty: the primary board.
-            frequency_ms: Width of the window; below the floor of the format the floor is used.
-            format: Spelling on the wire. Slim is the shortest and lacks nothing but deprecated fields.
-            buffer: What happens when the consumer is slower than the stream.
-
-        Raises:
-            LimitError: ``depth`` is outside 1..50.
-        """
-        _within("depth of a book", depth, 1, BOOK_DEPTH_MAX)
-        request = SubscribeBook(
-            guid="",
-            code=symbol,
-            exchange=exchange,
-            instrument_group=board or None,
-            depth=depth,
-            frequency=max(frequency_ms, 0),
-            format=Format(format),
-        )
-        return self._subscription(request, Book, buffer or Conflate(), f"book:{symbol}")
-
-    def quotes(
-        self,
-        symbol: str,
-        *,
-        exchange: Exchange = Exchange.MOEX,
-        board: str = "",
-        frequency_ms: int = FREQUENCY_DEFAULT_MS,
-        format: Format = Format.SIMPLE,  # noqa: A002
-        buffer: BufferPolicy | None = None,
-    ) -> Subscription[Quote]:
-        """Return the stream of an instrument's quote: at once its state, then each change.
-
-        Every record is complete. Conflation as in :meth:`book`. Slim lacks the previous close and the change.
-        """
-        request = SubscribeQuotes(
-            guid="",
-            code=symbol,
-            exchange=exchange,
-            instrument_group=board or None,
-            frequency=max(frequency_ms, 0),
-            format=Format(format),
-        )
-        return self._subscription(request, Quote, buffer or Conflate(), f"quotes:{symbol}")
-
-    def trades(
-        self,
-        symbol: str,
-        *,
-        depth: int = 0,
-        exchange: Exchange = Exchange.MOEX,
-        board: str = "",
-        format: Format = Format.SLIM,  # noqa: A002
-        buffer: BufferPolicy | None = None,
-    ) -> Subscription[Trade]:
-        """Return an instrument's trade tape: the last ``depth`` trades, oldest first, then every new one.
-
-        Nothing is conflated. By default nothing is lost either: a consumer that falls 100,000 trades behind gets
-        ``BufferOverflowError`` (``Fail``). Past trades have ``existing`` set.
-
-        Raises:
-            LimitError: ``depth`` is outside 0..5,000.
-        """
-        _within("past trades", depth, 0, TRADES_HISTORY_MAX)
-        request = SubscribeTrades(
-            guid="",
-            code=symbol,
-            exchange=exchange,
-            instrument_group=board or None,
-            depth=depth,
-            format=Format(format),
-        )
-        return self._subscription(request, Trade, buffer or Fail(), f"trades:{symbol}")
-
     # --- calls ------------------------------------------------------------------------------------------
 
     async def time(self) -> datetime:
@@ -247,16 +154,4 @@ class Broker:
         raise ConnectError(url, f"answered {answer.status} without a time")
 
     def _portfolio(self, name: str, exchange: Exchange) -> Portfolio:
-        return Portfolio(name, exchange, self._reader, self._subscription)
-
-    def _subscription(
-        self, request: SubscribeRequest, record: type[R], policy: BufferPolicy, name: str
-    ) -> Subscription[R]:
-        if not request.format.known:
-            raise LimitError("format", request.format, "Simple, Slim or Heavy")
-        return Subscription(request, codec(record, request.format), policy, name, self._fleet)
-
-
-def _within(what: str, asked: int, low: int, high: int) -> None:
-    if not low <= asked <= high:
-        raise LimitError(what, asked, f"{low}..{high}")
+        return Portfolio(name, exchange, self._reader, self._subscription, self.callbacks)

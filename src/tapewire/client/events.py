@@ -15,6 +15,7 @@ from tapewire.client.gap import Gap
 __all__ = [
     "EVENTS_KEPT_MAX",
     "BlockedEvent",
+    "CallbackEndedEvent",
     "CallbackFailedEvent",
     "ConnectedEvent",
     "Event",
@@ -175,16 +176,40 @@ class PressureEvent(_OfLink, frozen=True, kw_only=True):
 
 
 class CallbackFailedEvent(Event, frozen=True, kw_only=True):
-    """A function of the program has raised; its stream goes on."""
+    """A function of the program has raised; its stream goes on. Of many in a row the first is told, then some."""
 
     stream: str
-    error: Exception
+    error: BaseException
+    #: How often it has raised since it was registered.
+    failed: int
 
     def __str__(self) -> str:
-        return f"{self.stream}: a callback has raised {type(self.error).__name__}"
+        return f"{self.stream}: a callback has raised {type(self.error).__name__} ({self.failed} so far)"
 
 
-_WARNINGS = (LostEvent, BlockedEvent, RefusedEvent, OverflowEvent, PressureEvent, SilentEvent, CallbackFailedEvent)
+class CallbackEndedEvent(Event, frozen=True, kw_only=True):
+    """A function of the program gets no more records: its stream could not be opened, or has ended."""
+
+    stream: str
+    reason: str
+    #: When its stream is asked for again; None: never.
+    seconds: float | None
+
+    def __str__(self) -> str:
+        again = "" if self.seconds is None else f"; again in {self.seconds:.0f} s"
+        return f"{self.stream}: a callback gets no records ({self.reason}){again}"
+
+
+_WARNINGS = (
+    LostEvent,
+    BlockedEvent,
+    RefusedEvent,
+    OverflowEvent,
+    PressureEvent,
+    SilentEvent,
+    CallbackFailedEvent,
+    CallbackEndedEvent,
+)
 
 
 class Events:
@@ -202,7 +227,8 @@ class Events:
         self.count += 1
         left = isinstance(event, GapClosedEvent) and bool(event.gap.reason)
         level = logging.WARNING if isinstance(event, _WARNINGS) or left else logging.INFO
-        _LOG.log(level, "%s", event)
+        error = event.error if isinstance(event, CallbackFailedEvent) else None
+        _LOG.log(level, "%s", event, exc_info=error)
         for listener in tuple(self._listeners):
             listener.put(event)
 

@@ -195,6 +195,8 @@ def sharing_key(request: SubscribeRequest) -> SubscribeRequest | None:
         is_shared = request.depth == 0
     elif isinstance(request, SubscribeBars):
         is_shared = request.skip_history
+        # Where it begins means nothing then.
+        request = msgspec.structs.replace(request, since_s=0)
     else:
         is_shared = kind in STATE_KINDS and not isinstance(request, SubscribeClusters)
     return msgspec.structs.replace(request, guid="", token="") if is_shared else None

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tapewire.client.backfill import Backfill
+from tapewire.client.bar_history import BarHistory
 from tapewire.client.errors import ClosedError, ConnectionLostError, LimitError, RefusedError, TapewireError
 from tapewire.client.events import Events, RefusedEvent
 from tapewire.client.feed import Feed, sharing_key
@@ -19,6 +20,7 @@ from tapewire.client.losses import Losses
 from tapewire.client.planner import DATA_LINKS_MAX, Lane, Load, NoRoom, place
 from tapewire.client.quota import Quota
 from tapewire.client.states import SubscriptionState
+from tapewire.client.stream_status import StreamStatus
 from tapewire.client.subscription import Subscription
 from tapewire.client.tokens import TokenKeeper
 from tapewire.client.trading_hours import TradingHours
@@ -85,6 +87,23 @@ class Fleet:
     def gaps(self) -> GapLedger:
         """What streams may have missed."""
         return self._gaps.ledger
+
+    @property
+    def past(self) -> BarHistory:
+        """Reads bars that were."""
+        return self._backfill.bars
+
+    @property
+    def streams(self) -> tuple[StreamStatus, ...]:
+        """How all streams are that are wanted now, in the order of their opening."""
+        return tuple(
+            StreamStatus.of(
+                subscription,
+                connection=link.number if (link := self._link_of.get(feed)) is not None else None,
+                sharing=len(feed.subscriptions),
+            )
+            for subscription, feed in self._feed_of.items()
+        )
 
     @property
     def received(self) -> int:
@@ -176,6 +195,10 @@ class Fleet:
         if subscription not in self._feed_of and not subscription.buffer.has_overflowed:
             raise subscription.buffer.error or self._error or _closed(subscription)
 
+    def now(self) -> datetime:
+        """Return the time of day, UTC."""
+        return self._backfill.now()
+
     def release(self, subscription: Subscription[Any]) -> None:
         """Want a stream no longer; the last one who leaves cancels it."""
         feed = self._feed_of.pop(subscription, None)
@@ -190,10 +213,6 @@ class Fleet:
         feed.ended(None)
 
     # --- Watched ----------------------------------------------------------------------------------------
-
-    def now(self) -> datetime:
-        """Return the time of day, UTC."""
-        return self._backfill.now()
 
     def ask_anew(self, feed: Feed, cause: str) -> None:
         """Subscribe to an active feed again under a new guid; what it may have missed is a gap."""

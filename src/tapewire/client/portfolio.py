@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Protocol, TypeVar
 
 from tapewire.client.buffer import BufferPolicy, Conflate, Fail
+from tapewire.client.callback import Callbacks, calling
 from tapewire.client.http_reader import HttpReader, path_of
 from tapewire.client.subscription import Subscription
 from tapewire.model import (
     DerivativesRisk,
     Exchange,
     Fill,
+    LegacyStopOrder,
     Order,
     Position,
     Record,
@@ -22,6 +24,7 @@ from tapewire.protocol.requests import (
     PortfolioRequest,
     SubscribeDerivativesRisk,
     SubscribeFills,
+    SubscribeLegacyStopOrders,
     SubscribeOrders,
     SubscribePositions,
     SubscribeRequest,
@@ -52,14 +55,24 @@ class Portfolio:
     ``RefusedError`` when it does not answer this (403: the token lacks the right), ``TokenRefusedError`` and
     ``TokenServiceError``. Streams are opened, iterated and closed as those of the market are; rows of the past
     come first and have ``existing`` set. Nothing of orders, fills and positions is lost: a consumer that falls
-    100,000 rows behind gets ``BufferOverflowError``. Of states (summary, risks) the newest is kept.
+    100,000 rows behind gets ``BufferOverflowError``. Of states (summary, risks) the newest is kept. Streams are
+    in Simple by default: they are thin, and the shorter formats lack some fields.
     """
 
-    def __init__(self, name: str, exchange: Exchange, reader: HttpReader, make_stream: StreamMaker) -> None:
+    def __init__(
+        self,
+        name: str,
+        exchange: Exchange,
+        reader: HttpReader,
+        make_stream: StreamMaker,
+        callbacks: Callbacks,
+    ) -> None:
         self.name = name
         self.exchange = exchange
         self._reader = reader
         self._make_stream = make_stream
+        #: Functions that are called with the records of streams.
+        self.callbacks = callbacks
 
     def __repr__(self) -> str:
         return f"<Portfolio {self.name} on {self.exchange}>"
@@ -99,42 +112,118 @@ class Portfolio:
 
     # --- live -------------------------------------------------------------------------------------------
 
-    def watch_orders(self, *, buffer: BufferPolicy | None = None) -> Subscription[Order]:
-        """Return the stream of direct orders: each row is the whole order as a command or fill has left it."""
-        return self._stream(SubscribeOrders, Order, buffer or Fail(), "orders")
+    def watch_orders(
+        self,
+        *,
+        format: Format = Format.SIMPLE,  # noqa: A002  (the word of the wire)
+        buffer: BufferPolicy | None = None,
+    ) -> Subscription[Order]:
+        """Return the stream of direct orders: each row is the whole order as a command or fill has left it.
 
-    def watch_stop_orders(self, *, buffer: BufferPolicy | None = None) -> Subscription[StopOrder]:
-        """Return the stream of conditional orders: each row is the whole order."""
-        return self._stream(SubscribeStopOrders, StopOrder, buffer or Fail(), "stop_orders")
+        Slim and Heavy lack only duplicates (``quantity``, ``filled``).
+        """
+        return self._stream(SubscribeOrders, Order, format, buffer or Fail(), "orders")
 
-    def watch_fills(self, *, buffer: BufferPolicy | None = None) -> Subscription[Fill]:
-        """Return the stream of executions, each once."""
-        return self._stream(SubscribeFills, Fill, buffer or Fail(), "fills")
+    def watch_stop_orders(
+        self,
+        *,
+        format: Format = Format.SIMPLE,  # noqa: A002  (the word of the wire)
+        buffer: BufferPolicy | None = None,
+    ) -> Subscription[StopOrder]:
+        """Return the stream of conditional orders: each row is the whole order. Formats as of orders."""
+        return self._stream(SubscribeStopOrders, StopOrder, format, buffer or Fail(), "stop_orders")
 
-    def watch_positions(self, *, buffer: BufferPolicy | None = None) -> Subscription[Position]:
+    def watch_legacy_stop_orders(
+        self,
+        *,
+        format: Format = Format.SIMPLE,  # noqa: A002  (the word of the wire)
+        buffer: BufferPolicy | None = None,
+    ) -> Subscription[LegacyStopOrder]:
+        """Return the stream of conditional orders as the broker had it before, deprecated by it.
+
+        For programs that move from it; :meth:`watch_stop_orders` tells more. All formats hold the same.
+        """
+        return self._stream(
+            SubscribeLegacyStopOrders, LegacyStopOrder, format, buffer or Fail(), "legacy_stop_orders"
+        )
+
+    def watch_fills(
+        self,
+        *,
+        format: Format = Format.SIMPLE,  # noqa: A002  (the word of the wire)
+        buffer: BufferPolicy | None = None,
+    ) -> Subscription[Fill]:
+        """Return the stream of executions, each once.
+
+        Heavy alone has ``short_name``, ``currency`` and ``settles_at``; Slim lacks also ``quantity``, a duplicate.
+        """
+        return self._stream(SubscribeFills, Fill, format, buffer or Fail(), "fills")
+
+    def watch_positions(
+        self,
+        *,
+        format: Format = Format.SIMPLE,  # noqa: A002  (the word of the wire)
+        buffer: BufferPolicy | None = None,
+    ) -> Subscription[Position]:
         """Return the stream of positions: a whole row whenever lots or money of it have changed.
 
-        Brokers need not send a row when only prices have moved.
+        Brokers need not send a row when only prices have moved. Slim counts in units only and lacks all lots;
+        Heavy lacks duplicates.
         """
-        return self._stream(SubscribePositions, Position, buffer or Fail(), "positions")
+        return self._stream(SubscribePositions, Position, format, buffer or Fail(), "positions")
 
-    def watch_summary(self, *, buffer: BufferPolicy | None = None) -> Subscription[Summary]:
-        """Return the stream of what the portfolio is worth and can buy."""
-        return self._stream(SubscribeSummary, Summary, buffer or Conflate(), "summary")
+    def watch_summary(
+        self,
+        *,
+        format: Format = Format.SIMPLE,  # noqa: A002  (the word of the wire)
+        buffer: BufferPolicy | None = None,
+    ) -> Subscription[Summary]:
+        """Return the stream of what the portfolio is worth and can buy. All formats hold the same."""
+        return self._stream(SubscribeSummary, Summary, format, buffer or Conflate(), "summary")
 
-    def watch_risk(self, *, buffer: BufferPolicy | None = None) -> Subscription[Risk]:
-        """Return the stream of margins."""
-        return self._stream(SubscribeRisk, Risk, buffer or Conflate(), "risk")
+    def watch_risk(
+        self,
+        *,
+        format: Format = Format.SIMPLE,  # noqa: A002  (the word of the wire)
+        buffer: BufferPolicy | None = None,
+    ) -> Subscription[Risk]:
+        """Return the stream of margins. All formats hold the same."""
+        return self._stream(SubscribeRisk, Risk, format, buffer or Conflate(), "risk")
 
-    def watch_derivatives_risk(self, *, buffer: BufferPolicy | None = None) -> Subscription[DerivativesRisk]:
-        """Return the stream of money and margin on derivatives; only ``75…`` portfolios have one."""
-        return self._stream(SubscribeDerivativesRisk, DerivativesRisk, buffer or Conflate(), "derivatives_risk")
+    def watch_derivatives_risk(
+        self,
+        *,
+        format: Format = Format.SIMPLE,  # noqa: A002  (the word of the wire)
+        buffer: BufferPolicy | None = None,
+    ) -> Subscription[DerivativesRisk]:
+        """Return the stream of money and margin on derivatives; only ``75…`` portfolios have one.
+
+        Slim lacks ``balance_money`` and ``margin``, Heavy the first.
+        """
+        return self._stream(
+            SubscribeDerivativesRisk, DerivativesRisk, format, buffer or Conflate(), "derivatives_risk"
+        )
+
+    # --- called with every record: ``@portfolio.on_orders()`` ---------------------------------------------
+
+    on_orders = calling(watch_orders)
+    on_stop_orders = calling(watch_stop_orders)
+    on_legacy_stop_orders = calling(watch_legacy_stop_orders)
+    on_fills = calling(watch_fills)
+    on_positions = calling(watch_positions)
+    on_summary = calling(watch_summary)
+    on_risk = calling(watch_risk)
+    on_derivatives_risk = calling(watch_derivatives_risk)
 
     def _stream(
-        self, request: type[PortfolioRequest], record: type[R], policy: BufferPolicy, name: str
+        self,
+        request: type[PortfolioRequest],
+        record: type[R],
+        form: Format,
+        policy: BufferPolicy,
+        name: str,
     ) -> Subscription[R]:
-        # Simple lacks nothing, and these streams are thin.
-        asked = request(guid="", exchange=self.exchange, portfolio=self.name, format=Format.SIMPLE)
+        asked = request(guid="", exchange=self.exchange, portfolio=self.name, format=Format(form))
         return self._make_stream(asked, record, policy, f"{name}:{self.name}")
 
     def _path(self, *parts: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -35,6 +36,9 @@ class SubscriptionOwner(Protocol):
     def release(self, subscription: Subscription[Any]) -> None:
         """Ask the broker for a stream no longer."""
 
+    def now(self) -> datetime:
+        """Return the time of day, UTC."""
+
 
 class Subscription(Generic[R]):
     """A typed stream of records in the order in which the broker sent them.
@@ -61,6 +65,8 @@ class Subscription(Generic[R]):
         self.buffer = Buffer(policy, name, self._overflowed)
         #: Messages of this stream that could not be read. They are not delivered.
         self.malformed = 0
+        #: Since when data flow without a break, UTC; None while they do not.
+        self.active_since: datetime | None = None
         self._state = SubscriptionState.NEW
         self._owner = owner
 
@@ -81,6 +87,11 @@ class Subscription(Generic[R]):
     def dropped(self) -> int:
         """Messages that were not delivered because newer ones took their place or the buffer was full."""
         return self.buffer.dropped
+
+    @property
+    def waiting(self) -> int:
+        """Messages that the consumer has not taken yet."""
+        return len(self.buffer)
 
     async def open(self) -> Self:
         """Ask the broker for the stream and return when it is granted.
@@ -104,6 +115,10 @@ class Subscription(Generic[R]):
 
         An ``open`` that still waits for its answer raises ``ClosedError``.
         """
+        self.close_nowait()
+
+    def close_nowait(self) -> None:
+        """Cancel the stream at once, as :meth:`close` does: the broker's answer is of no interest."""
         if self._state not in (SubscriptionState.CLOSED, SubscriptionState.REFUSED):
             self._owner.release(self)
             self.moved(SubscriptionState.CLOSED)
@@ -155,6 +170,7 @@ class Subscription(Generic[R]):
         """Enter another state."""
         assert may_follow(self._state, state), f"{self._state} → {state}"
         self._state = state
+        self.active_since = self._owner.now() if state is SubscriptionState.ACTIVE else None
 
     def granted(self) -> None:
         """Note that data flow; they may have begun before the answer, and may have been too many."""

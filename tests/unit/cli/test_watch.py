@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -40,6 +41,9 @@ class Owner:
 
     def release(self, subscription: Subscription[Any]) -> None:
         pass
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 12, tzinfo=UTC)
 
 
 class FakeBroker:

@@ -1,0 +1,107 @@
+"""Bars as one run: what was, over HTTP where it is long, and what happens from then on."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Self
+
+import msgspec
+
+from tapewire.client.buffer import BufferPolicy
+from tapewire.client.errors import ClosedError
+from tapewire.client.gap import Gap
+from tapewire.client.states import SubscriptionState
+from tapewire.client.subscription import BATCH_RECORDS_MAX, Subscription, SubscriptionOwner
+from tapewire.model import Bar
+from tapewire.protocol.formats import Codec
+from tapewire.protocol.requests import SubscribeBars
+
+__all__ = ["BarSubscription"]
+
+
+class BarSubscription(Subscription[Bar]):
+    """Bars in the order of their openings; the unfinished one comes again as it changes.
+
+    The stream is asked for from the newest past bar on, which the broker sends again: nothing is between the two
+    parts. A bar that says what the last one said, or that is older, is left out.
+    """
+
+    def __init__(
+        self,
+        request: SubscribeBars,
+        codec: Codec[Bar],
+        policy: BufferPolicy,
+        name: str,
+        owner: SubscriptionOwner,
+        fetch: Callable[[SubscribeBars], Awaitable[list[Bar]]] | None = None,
+    ) -> None:
+        """Make a stream of bars, not opened yet; ``fetch`` reads the past of a request, None: the wire has it."""
+        super().__init__(request, codec, policy, name, owner)
+        self._asked = request
+        self._fetch = fetch
+        self._past: deque[Bar] = deque()
+        self._last: Bar | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Bars that the consumer has not taken yet."""
+        return super().waiting + len(self._past)
+
+    async def open(self) -> Self:
+        """Fetch the past, ask the broker for the stream and return when it is granted.
+
+        Raises, beside what every stream does:
+            ConnectError: The past could not be fetched.
+            LimitError: It is longer than what is fetched at once.
+        """
+        fetch, self._fetch = self._fetch, None
+        if fetch is not None and self.state is SubscriptionState.NEW:
+            past = await fetch(self._asked)
+            if self.state is not SubscriptionState.NEW:
+                raise ClosedError(f"{self.name} was closed while it was being opened")
+            self._past.extend(past)
+            if past:
+                self.request = msgspec.structs.replace(self._asked, since_s=past[-1].time_s)
+        try:
+            return await super().open()
+        except BaseException:
+            self._past.clear()
+            raise
+
+    def close_nowait(self) -> None:
+        """Cancel the stream at once, as :meth:`close` does."""
+        self._past.clear()
+        super().close_nowait()
+
+    async def next_item(self) -> Bar | Gap:
+        """Return the next bar or gap; raises ``StopAsyncIteration`` at the end."""
+        while True:
+            item = self._past.popleft() if self._past else await super().next_item()
+            if isinstance(item, Gap) or self._is_news(item):
+                return item
+
+    async def next_batch(self) -> list[Bar]:
+        """Return what has come, at least one bar; raises ``StopAsyncIteration`` at the end."""
+        while True:
+            past = self._past
+            if past:
+                bars = [past.popleft() for _ in range(min(len(past), BATCH_RECORDS_MAX))]
+            else:
+                bars = await super().next_batch()
+            news = [bar for bar in bars if self._is_news(bar)]
+            if news:
+                return news
+
+    def _is_news(self, bar: Bar) -> bool:
+        """Whether a bar follows the last one, or says something else of it."""
+        last = self._last
+        time_s: object = bar.time_s
+        if not isinstance(time_s, int):
+            return True  # as wrong as it was sent; the consumer sees it
+        if last is not None and time_s < last.time_s:
+            return False
+        # Those of different formats are never equal.
+        is_same = last is not None and msgspec.structs.astuple(bar) == msgspec.structs.astuple(last)
+        self._last = bar
+        return not is_same
