@@ -265,7 +265,7 @@ class Buffer:
                 self._full_because = f"{self._bytes} bytes wait"
             self._overflow()
             return False
-        if not self._objects:  # nearly always
+        if self._conflates and not self._objects:  # nearly always
             items = self._items
             while items and (len(items) >= self._size or self._bytes + size > BUFFER_BYTES_MAX):
                 self._bytes -= len(items.popleft())

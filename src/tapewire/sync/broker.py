@@ -14,6 +14,8 @@ from tapewire.client.command_result import Resolution, Unknown
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.errors import ClosedError
 from tapewire.client.gap import GapLedger
+from tapewire.client.pressure import Estimate
+from tapewire.client.stream_status import StreamStatus
 from tapewire.connect import Connecting as AsyncConnecting
 from tapewire.connect import connect as async_connect
 from tapewire.model import Exchange
@@ -70,6 +72,7 @@ class Portfolio(Blocking[portfolio.Portfolio]):
     derivatives_risk = called(portfolio.Portfolio.derivatives_risk)
     watch_orders = streamed(portfolio.Portfolio.watch_orders)
     watch_stop_orders = streamed(portfolio.Portfolio.watch_stop_orders)
+    watch_legacy_stop_orders = streamed(portfolio.Portfolio.watch_legacy_stop_orders)
     watch_fills = streamed(portfolio.Portfolio.watch_fills)
     watch_positions = streamed(portfolio.Portfolio.watch_positions)
     watch_summary = streamed(portfolio.Portfolio.watch_summary)
@@ -130,6 +133,10 @@ class Broker(Blocking[broker.Broker]):
     book = streamed(broker.Broker.book)
     quotes = streamed(broker.Broker.quotes)
     trades = streamed(broker.Broker.trades)
+    bars = streamed(broker.Broker.bars)
+    instrument_changes = streamed(broker.Broker.instrument_changes)
+    clusters = streamed(broker.Broker.clusters)
+    history = called(broker.Broker.history)
     time = called(broker.Broker.time)
 
     def close(self) -> None:
@@ -158,6 +165,16 @@ class Broker(Blocking[broker.Broker]):
     def gaps(self) -> GapLedger:
         """What streams may have missed, and what became of it."""
         return self.inner.gaps
+
+    @property
+    def streams(self) -> tuple[StreamStatus, ...]:
+        """How all streams are that are wanted now, in the order of their opening."""
+        return self.inner.streams
+
+    @property
+    def pressure(self) -> tuple[Estimate, ...]:
+        """How late messages are on each connection of streams, and how many wait at the broker by estimate."""
+        return self.inner.pressure
 
     @property
     def portfolios(self) -> tuple[str, ...]:

@@ -60,6 +60,11 @@ class Stream(Generic[R]):
         return self.inner.dropped
 
     @property
+    def waiting(self) -> int:
+        """Messages that have come and that no loop has taken yet."""
+        return self.inner.waiting + len(self._ready)
+
+    @property
     def malformed(self) -> int:
         """Messages of this stream that could not be read. They are not delivered."""
         return self.inner.malformed
