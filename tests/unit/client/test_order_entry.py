@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
@@ -13,9 +14,11 @@ from tapewire.client import order_entry
 from tapewire.client.command_end import CommandEnd, Taken, Untold
 from tapewire.client.command_result import Rejected
 from tapewire.client.errors import ConnectError, LimitError, NotSentError, RefusedError, TokenRefusedError
+from tapewire.client.heartbeat import PING_EVERY_S, PING_TIMEOUT_S
 from tapewire.client.order_entry import COMMAND_TIMEOUT_S, RESTORE_TRIES_MAX
 from tapewire.client.order_terms import OrderTerms, create_command
 from tapewire.model import GroupedType, Side
+from tapewire.ports.network import HandshakeRefusedError
 from tapewire.simulation import run_virtual
 from unit.client.stage import CLOSE, SECRET, Request, Stage, answer, numbered, settle, silence, staged, told
 
@@ -378,5 +381,59 @@ def test_a_broker_that_never_says_goodbye_is_left_after_a_second() -> None:
         began = now()
         await stage.entry.close()
         assert now() - began == pytest.approx(order_entry.CLOSE_TIMEOUT_S, abs=0.1)
+
+    run(scenario)
+
+
+# --- signs of life --------------------------------------------------------------------------------------
+
+
+def test_an_idle_order_connection_is_pinged_and_stays() -> None:
+    async def scenario(stage: Stage) -> None:
+        desk = stage.broker.desk
+        await stage.entry.open()
+        await asyncio.sleep(10 * PING_EVERY_S + 1)
+        assert len(desk.pings) == 10
+        assert all("token" not in ping for ping in desk.pings), "it is authorized"
+        link = stage.entry._link
+        assert link is not None
+        assert link.session.unclaimed == 0
+        assert len(desk.peers) == 1
+
+    run(scenario)
+
+
+def test_an_idle_order_connection_that_answers_no_ping_is_replaced_before_a_command_is_lost_on_it() -> None:
+    async def scenario(stage: Stage) -> None:
+        desk = stage.broker.desk
+        await stage.entry.open()
+        desk.answers_pings = False
+        await asyncio.sleep(PING_EVERY_S + PING_TIMEOUT_S + 2)
+        desk.answers_pings = True
+        await stage.entry.open()
+        assert len(desk.peers) == 2
+        assert isinstance(await submit(stage), Taken)
+
+    run(scenario)
+
+
+def test_when_to_come_back_is_kept_by_the_order_connection_too() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.entry.open()
+        accept = stage.broker.address.acceptor
+        tries: list[float] = []
+
+        def refuse_orders(path: str, client: str) -> Any:
+            if path != "/cws":
+                return accept(path, client)
+            tries.append(now())
+            raise HandshakeRefusedError(429, "TooManyRequests", "not now", retry_after_s=60)
+
+        stage.broker.address.acceptor = refuse_orders
+        stage.network.cut()
+        await asyncio.sleep(200)
+        stage.broker.address.acceptor = accept
+        assert len(tries) >= 2
+        assert all(later - earlier >= 60 for earlier, later in itertools.pairwise(tries))
 
     run(scenario)
