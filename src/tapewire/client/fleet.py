@@ -30,6 +30,9 @@ from tapewire.protocol.requests import SubscribeRequest
 
 __all__ = ["Fleet"]
 
+#: Connections that are for one busy stream each.
+OWN_LINKS_MAX = 3
+
 log = logging.getLogger("tapewire.client")
 
 
@@ -245,7 +248,10 @@ class Fleet:
         return feed.state is SubscriptionState.ACTIVE and feed.is_state and feed not in self._replacing
 
     async def _own_link(self, feed: Feed) -> Link | None:
-        if len(self._links) >= DATA_LINKS_MAX or any(link.only == feed.name for link in self._links):
+        owned = [link.only for link in self._links if link.only is not None]
+        # What is critical finds its connection whatever market data do.
+        kept = 0 if any(link.lane is Lane.CRITICAL for link in self._links) else 1
+        if feed.name in owned or len(owned) >= OWN_LINKS_MAX or len(self._links) >= DATA_LINKS_MAX - kept:
             return None
         try:
             return await self._open_link(feed.lane, only=feed.name)

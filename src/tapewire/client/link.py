@@ -229,6 +229,9 @@ class Link:
         except Exception as error:
             # A fault of our own: streams that nobody keeps must not look as if they were quiet.
             log.exception("connection %d has failed", self.number)
+            if self._connection is not None:
+                self._connection.abort()
+            self._ended()
             self._owner.link_failed(self, ClosedError(f"connection {self.number} has failed: {error!r}"))
 
     async def _keep(self, connection: Connection[Session]) -> None:

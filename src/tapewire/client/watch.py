@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from datetime import datetime
 from typing import Protocol
@@ -32,6 +33,8 @@ HOT_PART = 0.5
 #: Streams that are asked for at longer intervals in one go, the busiest first: twice as long, up to a bound.
 SLOWED_AT_ONCE = 10
 SLOWEST_MS = 2_000
+
+log = logging.getLogger("tapewire.client")
 
 
 class Watched(Protocol):
@@ -75,12 +78,19 @@ class Watch:
             for link in links:
                 # One after the other, so that no look at all of them holds the loop up.
                 await asyncio.sleep(LOOK_EVERY_S / len(links))
-                await self._watched.close_own(link)
-                if link.state is LinkState.OPEN:
-                    self._look_for_silence(link)
-                    await self._look_for_pressure(link)
+                try:
+                    await self._look(link)
+                except Exception:
+                    # A fault of our own in one look does not end the watch.
+                    log.exception("connection %d could not be looked at", link.number)
             if not links:
                 await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _look(self, link: Link) -> None:
+        await self._watched.close_own(link)
+        if link.state is LinkState.OPEN:
+            self._look_for_silence(link)
+            await self._look_for_pressure(link)
 
     async def _look_for_pressure(self, link: Link) -> None:
         """Estimate what waits for a connection; when it is much, take something off it."""
@@ -102,8 +112,12 @@ class Watch:
             return
         for feed in busy[:SLOWED_AT_ONCE]:
             request = _slower(feed.request)
-            if request is not None and await self._watched.replace(feed, request, on_own_link=False):
-                self._tell(link, estimate, feed, f"one message in {request.frequency} ms")
+            if request is None:
+                continue
+            if not await self._watched.replace(feed, request, on_own_link=False):
+                # A broker that does not answer in time is not asked for more.
+                return
+            self._tell(link, estimate, feed, f"one message in {request.frequency} ms")
 
     def _lag_s(self, fresh: dict[Feed, int]) -> float | None:
         """Return the age of the newest trade that has come since the last look, of one stream."""

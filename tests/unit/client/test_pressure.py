@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapewire.client import fleet
 from tapewire.client.events import PressureEvent
 from tapewire.client.pressure import ACT_ABOVE, ACT_EVERY_S, BEST_OF_S, Pressure
 from tapewire.client.states import SubscriptionState
@@ -208,6 +209,25 @@ def test_a_cut_of_the_old_connection_is_healed_by_the_new_one() -> None:
         (gap,) = stage.client.gaps
         assert gap.state.value == "filled"
         await stream.close()
+
+    run(scenario)
+
+
+def test_connections_of_one_stream_are_few_and_leave_one_for_what_is_critical(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fleet, "DATA_LINKS_MAX", 4)
+
+    async def scenario(stage: Stage) -> None:
+        streams = [await stage.client.book(f"T{number}").open() for number in range(4)]
+        done = [await replacing(stage, stream, on_own_link=True) for stream in streams]
+        assert done == [True, True, False, False]
+        orders = await stage.client.portfolio("D1").watch_orders().open()
+        assert len(stage.fleet.links) == 4
+        # What does not move goes on where it was, and one more finds its place beside it.
+        more = await stage.client.book("MORE").open()
+        for stream in (*streams, orders, more):
+            await stream.close()
 
     run(scenario)
 
