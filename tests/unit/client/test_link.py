@@ -65,7 +65,13 @@ def test_streams_of_a_new_lane_that_are_opened_together_share_the_wait_for_its_c
     async def scenario(stage: Stage) -> None:
         portfolio = stage.client.portfolio("D1", exchange=Exchange.MOEX)
         streams = [portfolio.watch_orders(), portfolio.watch_fills(), portfolio.watch_positions()]
-        await asyncio.gather(*(stream.open() for stream in streams))
+        opening = []
+        for stream in streams:
+            opening.append(asyncio.create_task(stream.open()))
+            # The next one finds the connection while it is being opened.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await asyncio.gather(*opening)
         assert [stream.state for stream in streams] == [ACTIVE] * 3
         assert len(stage.fleet.links) == 2
         for stream in streams:
@@ -118,13 +124,12 @@ def test_a_connection_lost_during_a_renewal_is_not_asked_twice_on_the_next() -> 
         stage.broker.reply = lambda request: [
             answer(request["guid"], 200 if request["token"] == access_token(2) else 401, "Invalid JWT token!")
         ]
+        stage.oauth.swallow()
         cut(stage)
         await until(lambda: len(stage.broker.subscribed) == 2)
-        stage.oauth.swallow()
         await settle()
         cut(stage)
         stage.broker.reply = accept_all
-        stage.oauth.restore()
         await until(lambda: books.state is ACTIVE)
         await asyncio.sleep(60)
         assert len(set(stage.broker.subscribed)) == len(stage.broker.subscribed) == 3
