@@ -7,7 +7,7 @@ ARGS   ?=
 FUZZ_SECONDS ?= 20
 KILLS  ?= 100
 
-.PHONY: setup run test conformance kills check format bench fuzz clean
+.PHONY: setup run test conformance kills check format bench fuzz schedules soak clean
 
 setup: $(READY)
 
@@ -51,6 +51,14 @@ fuzz: $(READY)
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet \
 		--disable-pip-version-check --only-binary atheris --editable '.[fuzz]' || true
 	@$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) $(ARGS)
+
+# A thousand drawn days of the client on virtual time; ARGS=17 repeats one and makes it short.
+schedules: $(READY)
+	@PYTHONPATH=tests $(BIN)/python -m schedules.play $(ARGS)
+
+# A simulated day with a fault a minute: what the client keeps must not grow.
+soak: $(READY)
+	@PYTHONPATH=tests $(BIN)/python -m schedules.soak $(ARGS)
 
 clean:
 	rm -rf $(VENV) .fuzz .mypy_cache .ruff_cache .hypothesis dist build

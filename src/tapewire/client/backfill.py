@@ -17,8 +17,10 @@ trades                          ``alltrades`` over HTTP from the last trade on, 
 from __future__ import annotations
 
 import asyncio
+import math
 import weakref
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -123,7 +125,7 @@ class Backfill:
         last_id = self._last_ids.get(feed)
         try:
             async with self._turns:
-                trades, is_whole = await self._fetch(feed, last_id, gap)
+                trades, is_whole = await self._fetch(feed, last_id)
         except TapewireError as error:
             trades, is_whole = [], False
             gap.reason = str(error)
@@ -139,11 +141,14 @@ class Backfill:
         reached = trades[-1].id if trades else last_id
         self._last_ids.pop(feed, None)
         decode = _decoder(feed)
-        for message in feed.release_held():
-            if reached is None or not _is_known(decode, message, reached):
-                feed.put(message)
+        held = feed.release_held()
+        if reached is not None:
+            # HTTP may be faster than the stream.
+            feed.skip(partial(_is_known, decode, reached))
+        for message in held:
+            feed.put(message)
 
-    async def _fetch(self, feed: Feed, last_id: int | None, gap: Gap) -> tuple[list[Trade], bool]:
+    async def _fetch(self, feed: Feed, last_id: int | None) -> tuple[list[Trade], bool]:
         request = feed.request
         assert isinstance(request, SubscribeTrades)
         path = "/md/v2/Securities" + path_of(request.exchange, request.code) + "/alltrades"
@@ -151,7 +156,9 @@ class Backfill:
         if request.board:
             query["instrumentGroup"] = request.board
         if last_id is None:
-            query["from"] = str(int(gap.since.timestamp()))
+            # None has come yet. Our clock may be wrong, but how long ago it was is known, and the broker's time.
+            age_s = math.ceil(asyncio.get_running_loop().time() - feed.missing_since_s)
+            query["from"] = str(await self._reader.time_s() - age_s)
         trades: list[Trade] = []
         while len(trades) < FILLED_MAX:
             if last_id is not None:
@@ -184,8 +191,8 @@ def newest_record(feed: Feed) -> Any:
         return None
 
 
-def _is_known(decode: Any, message: bytes, reached: int) -> bool:
-    """Whether a held message is of a trade that was fetched as well."""
+def _is_known(decode: Any, reached: int, message: bytes) -> bool:
+    """Whether a message is of a trade that was fetched as well."""
     try:
         return decode is not None and decode(message).id <= reached
     except MalformedMessageError:

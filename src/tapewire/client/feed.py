@@ -56,6 +56,8 @@ class Feed:
         opened: Who waits for the first answer waits for this.
         gap: What is open since the connection was lost; None while data flow.
         tries: Requests in a row that were not answered.
+        asked_at_s: When the first request was sent, time of the loop: nothing before it is missed.
+        missing_since_s: When the newest gap began, time of the loop.
     """
 
     def __init__(self, request: SubscribeRequest, name: str, codec: Codec[Any]) -> None:
@@ -72,11 +74,17 @@ class Feed:
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.gap: Gap | None = None
         self.tries = 0
+        self.asked_at_s = 0.0
+        self.missing_since_s = 0.0
         #: Whether a new token was asked for because of the newest request.
         self.has_renewed = False
         #: Leaves out what was delivered before; None where nothing comes twice.
         self.sieve = Sieve(self.kind, codec) if needs_sieve(self.kind) else None
         self._held: list[bytes] | None = None
+        #: Tells live messages of what was fetched already, until the first that is newer has come.
+        self._is_known: Callable[[bytes], bool] | None = None
+        #: Called when it has.
+        self.on_caught_up: Callable[[], None] = lambda: None
         #: Whether more came than could be held.
         self.has_lost_held = False
 
@@ -102,7 +110,8 @@ class Feed:
 
     def route(self) -> Callable[[bytes], None]:
         """Return where the reader puts messages: straight into the buffer where there is only one."""
-        if self._held is None and self.sieve is None and len(self.subscriptions) == 1:
+        is_plain = self._held is None and self._is_known is None and self.sieve is None
+        if is_plain and len(self.subscriptions) == 1:
             return self.subscriptions[0].buffer.put
         return self.put
 
@@ -110,9 +119,15 @@ class Feed:
         """Give a message to all subscribers, or keep it back. Never waits, never raises."""
         if self.sieve is not None and not self.sieve.passes(message):
             return
+        if self._is_known is not None:
+            if self._is_known(message):
+                return
+            self._is_known = None
+            self.on_caught_up()
         held = self._held
         if held is None:
-            for subscription in self.subscriptions:
+            # One that overflows leaves.
+            for subscription in tuple(self.subscriptions):
                 subscription.buffer.put(message)
         elif len(held) < HELD_MAX:
             held.append(message)
@@ -122,6 +137,7 @@ class Feed:
     def hold(self) -> None:
         """Keep messages back: what came before them is still being fetched."""
         self._held = []
+        self._is_known = None
         self.has_lost_held = False
 
     def release_held(self) -> list[bytes]:
@@ -129,9 +145,13 @@ class Feed:
         held, self._held = self._held, None
         return held or []
 
+    def skip(self, is_known: Callable[[bytes], bool]) -> None:
+        """Leave out live messages that are late: what they tell was fetched. The first other one ends that."""
+        self._is_known = is_known
+
     def put_record(self, record: Record | Gap) -> None:
         """Give subscribers a record that did not come over the connection, or the mark of a gap."""
-        for subscription in self.subscriptions:
+        for subscription in tuple(self.subscriptions):
             subscription.buffer.put_object(record)
 
     # --- life -------------------------------------------------------------------------------------------

@@ -222,7 +222,7 @@ class Fleet:
         link = self._link_of.get(feed)
         if link is not None and feed.state is SubscriptionState.ACTIVE:
             feed.moved(SubscriptionState.RESTORING)
-            self._gaps.lost(feed, cause)
+            self._gaps.lost(feed, cause, max(link.good_at_s, feed.asked_at_s))
             link.ask_anew(feed)
 
     async def replace(self, feed: Feed, request: SubscribeRequest, *, on_own_link: bool) -> bool:
@@ -327,6 +327,10 @@ class Fleet:
         self._forget(feed)
         feed.ended(error)
 
+    def feed_unheard(self, feed: Feed) -> None:
+        """Ask anew from what has come, also from what came without an answer."""
+        self._backfill.prepare(feed)
+
     def link_lost(self, link: Link, error: ConnectionLostError) -> None:
         """Keep what was active for the next connection; what was never granted is told."""
         for feed in tuple(link.feeds):
@@ -336,7 +340,8 @@ class Fleet:
                 continue
             if feed.state is SubscriptionState.ACTIVE:
                 feed.moved(SubscriptionState.RESTORING)
-            self._gaps.lost(feed, str(error))
+            # What was on its way when the connection broke is missing too.
+            self._gaps.lost(feed, str(error), max(link.good_at_s, feed.asked_at_s))
 
     def link_failed(self, link: Link, error: TapewireError) -> None:
         """End everything: no connection can be used any more."""

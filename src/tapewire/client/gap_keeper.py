@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from tapewire.client.backfill import Backfill
@@ -46,12 +48,17 @@ class GapKeeper:
             task.cancel()
         return asyncio.gather(*tasks, return_exceptions=True)
 
-    def lost(self, feed: Feed, cause: str) -> None:
-        """Note that a feed's data have ceased, and make it ready to be asked for again."""
+    def lost(self, feed: Feed, cause: str, since_s: float) -> None:
+        """Note that a feed's data have ceased, and make it ready to be asked for again.
+
+        ``since_s`` is when they were last known to flow, on the loop's time.
+        """
         # What was being fetched is fetched again, and more: the gap goes on.
         self.stop(feed)
         if feed.gap is None:
-            feed.gap = Gap(stream=feed.name, since=self._backfill.now(), cause=cause)
+            feed.missing_since_s = since_s
+            ago = timedelta(seconds=asyncio.get_running_loop().time() - since_s)
+            feed.gap = Gap(stream=feed.name, since=self._backfill.now() - ago, cause=cause)
             self.ledger.begin(feed.gap)
             self._events.tell(GapOpenedEvent(gap=feed.gap))
         self._backfill.prepare(feed)
@@ -96,6 +103,7 @@ class GapKeeper:
         # A consumer that overflowed meanwhile has taken its feed with it.
         if self._filling.pop(feed, None) is not None:
             self._reroute(feed)
+            feed.on_caught_up = partial(self._reroute, feed)
             self._close(gap)
 
     def _close(self, gap: Gap) -> None:

@@ -77,6 +77,14 @@ class HttpReader:
             raise ConnectError(self._url + path, f"this is no {record.__name__}") from None
         return found
 
+    async def time_s(self) -> int:
+        """Return the broker's clock, Unix s; raises as :meth:`rows` does."""
+        path = "/md/v2/time"
+        try:
+            return msgspec.json.decode(await self._read(path, {}), type=int)
+        except UNREADABLE:
+            raise ConnectError(self._url + path, "this is no time") from None
+
     async def once(self, method: str, path: str, guid: str, body: bytes = b"") -> HttpAnswer:
         """Make a request that changes something, once, whatever is answered.
 

@@ -102,6 +102,9 @@ class LinkOwner(Protocol):
     def feed_unanswered(self, feed: Feed, error: TapewireError) -> None:
         """Nobody has answered the first request for a feed, or the connection was lost before."""
 
+    def feed_unheard(self, feed: Feed) -> None:
+        """Nobody has answered a request to restore a feed, though data may have come; it is made again."""
+
     def link_lost(self, link: Link, error: ConnectionLostError) -> None:
         """Data do not flow; the link tries again. Its active feeds are to be restored."""
 
@@ -158,6 +161,11 @@ class Link:
         self.pressure = Pressure()
         #: The one stream that it is for; None: for any of its lane.
         self.only: str | None = None
+        #: When the connection was last known to be good, time of the loop: the last ping that something followed.
+        #: What was sent to us after it may be lost.
+        self.good_at_s = 0.0
+        self._pinged_at_s = 0.0
+        self._received_at_ping = 0
 
     def __repr__(self) -> str:
         return f"<Link {self.number} {self.lane.value} {self.state.value}, {len(self.feeds)} feeds>"
@@ -280,11 +288,14 @@ class Link:
         self.state = LinkState.OPEN
         self._tell(ConnectedEvent, is_again=self._was_open)
         self._was_open = True
+        self.good_at_s, self._received_at_ping = self._now(), connection.received
+        self._pinged_at_s = self.good_at_s
         # Servers end connections that never say whose they are.
         self._ping(connection)
         self._asking.begin(((feed, feed.lane is Lane.CRITICAL) for feed in self.feeds), self._now())
 
     def _left(self, connection: Connection[Session]) -> None:
+        self._note_good(connection)
         self._received_before += connection.received
         self._connection = None
         self._asking.clear()
@@ -339,7 +350,7 @@ class Link:
             self._news.clear()
             await self._news.wait()
 
-    async def _wait_for_news(self, until_s: float) -> None:
+    async def _wait_for_news(self, until_s: float | None) -> None:
         try:
             async with asyncio.timeout_at(until_s):
                 await self._news.wait()
@@ -408,6 +419,8 @@ class Link:
             # Data may come before the answer.
             session.open_stream(guid, feed.route(), partial(self._taken_back, feed))
             session.expect_answer(guid, partial(self._answered, feed, guid, self._tokens.fetched))
+            if feed.state is SubscriptionState.PENDING:
+                feed.asked_at_s = now_s
             connection.send(request_bytes(msgspec.structs.replace(feed.request, guid=guid, token=token)))
 
     def _answered(self, feed: Feed, guid: str, tokens_fetched: int, answer: SystemMessage) -> None:
@@ -488,6 +501,7 @@ class Link:
             if feed.state is not SubscriptionState.RESTORING:
                 self._give_up(feed, AnswerTimeoutError(ANSWER_TIMEOUT_S))
             elif feed.tries < TRIES_MAX:
+                self._owner.feed_unheard(feed)
                 self._asking.again(feed, is_critical=feed.lane is Lane.CRITICAL)
             elif self._answered_at_s is not None:
                 # Others are answered: to drop the connection would take their data for nothing.
@@ -528,11 +542,35 @@ class Link:
         self._forget_guid(feed)
         connection = self._connection
         if connection is not None and connection.is_open:
-            connection.session.ignore_answer(feed.guid)
+            refused = partial(self._not_withdrawn, connection, feed.guid, self._tokens.fetched)
+            connection.session.ignore_answer(feed.guid, refused)
             connection.send(request_bytes(Unsubscribe(guid=feed.guid, token=self._tokens.newest)))
+
+    def _not_withdrawn(
+        self, connection: Connection[Session], guid: str, tokens_fetched: int, answer: SystemMessage
+    ) -> None:
+        """A token that has ended takes nothing back: the broker would go on sending what nobody wants."""
+        if answer.http_code == ResultCode.UNAUTHORIZED:
+            self._spawn(self._renew_and_withdraw(connection, guid, tokens_fetched))
+
+    async def _renew_and_withdraw(self, connection: Connection[Session], guid: str, tokens_fetched: int) -> None:
+        while self._tokens.fetched == tokens_fetched and connection.is_open:
+            try:
+                await self._tokens.renew()
+                break
+            except TokenRefusedError as error:
+                self._owner.link_failed(self, error)
+                return
+            except TapewireError:
+                await asyncio.sleep(self._random.uniform(*REFUSED_PAUSE_S))
+        if connection.is_open:
+            connection.session.ignore_answer(guid)
+            connection.send(request_bytes(Unsubscribe(guid=guid, token=self._tokens.newest)))
 
     def _ping(self, connection: Connection[Session]) -> None:
         """Ask for a sign of life; any message is one, so the answer only tells how long the way is."""
+        self._note_good(connection)
+        self._pinged_at_s, self._received_at_ping = self._now(), connection.received
         guid = self._new_guid()
         if self._ping_guid:
             # Its answer will be late, if it comes.
@@ -545,6 +583,10 @@ class Link:
     def _ponged(self, sent_at_s: float, answer: SystemMessage) -> None:
         self._ping_guid = ""
         self.round_trip_s = self._now() - sent_at_s
+
+    def _note_good(self, connection: Connection[Session]) -> None:
+        if connection.received > self._received_at_ping:
+            self.good_at_s = self._pinged_at_s
 
     # --- the rest ---------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ class Session:
         self.streams: dict[bytes, Callable[[bytes], None]] = {}
         self._ends: dict[str, Callable[[SystemMessage], None]] = {}
         self._answers: dict[str, Callable[[SystemMessage], None]] = {}
-        self._ignored: dict[str, None] = {}
+        self._ignored: dict[str, Callable[[SystemMessage], None] | None] = {}
         #: Messages that belong to nobody: data of cancelled guids, answers that came too late.
         self.unclaimed = 0
         #: Messages that could not be read at all.
@@ -44,9 +44,9 @@ class Session:
         """Wait for an answer no longer."""
         self._answers.pop(guid, None)
 
-    def ignore_answer(self, guid: str) -> None:
-        """Expect the answer to a request without any interest in it."""
-        self._ignored[guid] = None
+    def ignore_answer(self, guid: str, refused: Callable[[SystemMessage], None] | None = None) -> None:
+        """Expect the answer to a request without any interest in it, unless it is a refusal."""
+        self._ignored[guid] = refused
         if len(self._ignored) > IGNORED_ANSWERS_MAX:
             del self._ignored[next(iter(self._ignored))]
 
@@ -89,7 +89,9 @@ class Session:
         guid = answer.request_guid
         deliver = self._answers.pop(guid, None)
         if deliver is None and guid in self._ignored:
-            del self._ignored[guid]
+            refused = self._ignored.pop(guid)
+            if refused is not None and not answer.ok:
+                refused(answer)
             return True
         if deliver is None and not answer.ok:
             deliver = self._ends.get(guid)

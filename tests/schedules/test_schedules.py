@@ -1,0 +1,46 @@
+"""A part of the drawn schedules, and all that ever failed. ``make schedules`` plays a thousand and more."""
+
+from __future__ import annotations
+
+import pytest
+
+from schedules.play import failure_of
+from schedules.schedule import draw
+
+SEEDS = 150
+SEEDS_A_TEST = 15
+
+#: Seeds that failed once, and what they found.
+FOUND = {
+    22: "bars came again when a request was made again that had been answered with data only",
+    46: "a connection that was closing was looked at without a pause",
+    47: "what was sent to a dead connection lay before its gap",
+    65: "what was underway when a connection was cut lay before its gap",
+    80: "bars were missed in silence when none had come before the cut",
+    129: "a stream was not cancelled because the token had ended",
+    207: "a trade that HTTP told first came again over the stream",
+    279: "a deadline a rounding error away was waited for without a pause",
+    293: "a subscriber that overflowed took a trade from the next one",
+    306: "streams were not cancelled because the token had ended",
+}
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
+def test_nothing_breaks_whatever_goes_wrong(first: int) -> None:
+    for seed in range(first, first + SEEDS_A_TEST):
+        _play(seed)
+
+
+@pytest.mark.parametrize("seed", [seed for seed in FOUND if seed >= SEEDS])
+def test_what_was_found_stays_mended(seed: int) -> None:
+    _play(seed)
+
+
+def test_a_seed_is_one_schedule() -> None:
+    assert draw(7) == draw(7)
+    assert draw(7) != draw(8)
+
+
+def _play(seed: int) -> None:
+    failure = failure_of(seed)
+    assert failure is None, f"seed {seed}: {failure}\nrepeat: make schedules ARGS={seed}"
