@@ -76,11 +76,9 @@ def _registry(fleet: Fleet) -> Iterator[str]:
             yield f"{link} does not carry {feed}"
         elif link not in fleet.links or link.state is LinkState.CLOSED:
             yield f"{feed} is on a closed connection"
-        if link is not None and link.state is LinkState.OPEN and feed.state is SubscriptionState.RESTORING:
-            asking = link._asking
-            is_asked = feed in asking._queued or feed in asking._asked_at_s or feed in asking._held
-            if not is_asked:
-                yield f"{feed} is not asked for"
+        is_restoring = feed.state is SubscriptionState.RESTORING
+        if link is not None and link.state is LinkState.OPEN and is_restoring and feed not in link._asking:
+            yield f"{feed} is not asked for"
         if feed.state is SubscriptionState.RESTORING and feed.gap is None:
             yield f"{feed} is restored without a gap"
     for feed in fleet._link_of:
@@ -250,11 +248,12 @@ def at_rest(world: World, broker: Broker, holders: Sequence[Holder]) -> Iterator
         if session is None:
             yield f"{link} has no connection"
             continue
-        if not link._asking.is_idle or link._retries or session._answers:
+        # A ping may be on its way.
+        if not link._asking.is_idle or link._retries or set(session._answers) - {link._ping_guid}:
             yield f"{link} still waits for answers"
         if not len(session.streams) == len(session._ends) == len(link.feeds):
             yield f"{link} routes {len(session.streams)} streams"
-    if fleet._opening or fleet._filling:
+    if fleet._opening or fleet._gaps.is_filling:
         yield "connections are being opened, or gaps filled"
     if any(feed not in fleet._link_of for feed in fleet._shared.values()):
         yield "a feed that is gone can be joined"
@@ -281,7 +280,9 @@ def when_closed(world: World, broker: Broker, holders: Sequence[Holder]) -> Iter
     fleet = broker._fleet
     if left := [one for one in world.network.connections if not one.client.ended]:
         yield f"connections are left: {left}"
-    for name in ("_links", "_opening", "_feed_of", "_link_of", "_filling", "_shared"):
+    if fleet._gaps.is_filling:
+        yield "gaps are still being filled"
+    for name in ("_links", "_opening", "_feed_of", "_link_of", "_shared"):
         if getattr(fleet, name):
             yield f"{name} is left: {getattr(fleet, name)}"
     if broker.gaps.open:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tapewire.client import link as link_module
+from tapewire.client import heartbeat
 from tapewire.client.asking import Asking
 from tapewire.client.backfill import Backfill
 from tapewire.client.backoff import Backoff
@@ -49,7 +49,7 @@ def no_gap_is_opened(patch: pytest.MonkeyPatch) -> None:
         if feed.gap is not None:
             gap, feed.gap = feed.gap, None
             gap.state = GapState.FILLED
-            self._close_gap(gap)
+            self._gaps._close(gap)
             feed.release_held()
         granted(self, feed)
 
@@ -92,7 +92,7 @@ def a_busy_broker_is_taken_for_a_final_refusal(patch: pytest.MonkeyPatch) -> Non
 
 
 def pings_are_never_sent(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(link_module, "PING_EVERY_S", 1e9)
+    patch.setattr(heartbeat, "PING_EVERY_S", 1e9)
 
 
 def an_answer_that_never_comes_is_waited_for(patch: pytest.MonkeyPatch) -> None:
@@ -149,7 +149,7 @@ def a_closed_stream_stays_in_the_registry(patch: pytest.MonkeyPatch) -> None:
     def release(self: Fleet, subscription: Any) -> None:
         feed = self._feed_of.pop(subscription, None)
         if feed is not None:
-            feed.subscriptions.remove(subscription)
+            feed.subscriptions = tuple(each for each in feed.subscriptions if each is not subscription)
 
     patch.setattr(Fleet, "release", release)
 
