@@ -71,10 +71,7 @@ def add_user(
     def added(book: UserBook) -> UserBook:
         return book.added(name, portfolios, cash=cash, login=login, client_id=client_id, agreement=agreement)
 
-    if DataFolder(data).version() is None:
-        # What cannot be leaves no folder behind, which would have no demo user for ever.
-        added(UserBook())
-    with _opened(data, may_make=True) as store:
+    with _opened(data, make_for=added) as store:
         return store.update(added).user(name)
 
 
@@ -187,12 +184,16 @@ def _free_label(user: UserEntry) -> str:
 
 
 @contextmanager
-def _opened(data: Path, *, may_make: bool = False) -> Iterator[UserStore]:
+def _opened(data: Path, *, make_for: Callable[[UserBook], UserBook] | None = None) -> Iterator[UserStore]:
+    """Open the users of a folder; one that is not there is made for a change that is possible."""
     folder = DataFolder(data)
     try:
         version = folder.version()
-        if version is None and not may_make:
-            raise UserFolderError(f"{data} is no data folder of a trading system")
+        if version is None:
+            if make_for is None:
+                raise UserFolderError(f"{data} is no data folder of a trading system")
+            # What cannot be leaves no folder behind, which would have no demo user for ever.
+            make_for(UserBook())
         if version != VERSION:
             _brought_up(folder, data)
         store = SqliteUsers(folder.users)
