@@ -111,7 +111,8 @@ class Desk:
 
     @property
     def left(self) -> list[Path]:
-        return list(self.runtime.iterdir())
+        # Locks of connections stay; who holds them is what counts.
+        return [path for path in self.runtime.iterdir() if not path.name.startswith("tapewire-slots")]
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import tapewire
 from tapewire.app import Settings, System
-from tapewire.client import backoff, link
+from tapewire.client import backoff, heartbeat, link
 from tapewire.client.broker import Broker
 from tapewire.client.events import LostEvent, RestoredEvent
 from tapewire.client.states import SubscriptionState
@@ -166,8 +166,9 @@ def _fast(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Waits of seconds become tenths; nobody else's system is found."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setattr(backoff, "FIRST_S", 0.1)
-    monkeypatch.setattr(link, "PING_EVERY_S", 0.6)
-    monkeypatch.setattr(link, "PING_TIMEOUT_S", 0.4)
+    monkeypatch.setattr(heartbeat, "PING_EVERY_S", 0.6)
+    for module in (heartbeat, link):
+        monkeypatch.setattr(module, "PING_TIMEOUT_S", 0.4)
 
 
 def run(main: Callable[[], object]) -> None:
