@@ -7,7 +7,7 @@ ARGS   ?=
 FUZZ_SECONDS ?= 20
 KILLS  ?= 100
 
-.PHONY: setup run test conformance kills check format bench fuzz schedules soak clean
+.PHONY: setup run test test-waits test-works conformance kills check format bench fuzz schedules soak clean
 
 setup: $(READY)
 
@@ -20,8 +20,19 @@ $(READY): pyproject.toml
 run: $(READY)
 	@exec $(BIN)/tapewire run $(ARGS)
 
+# Two halves side by side: what waits for sockets and programs, and what works. With ARGS one pytest does all.
 test: $(READY)
+ifneq ($(strip $(ARGS)),)
 	@$(BIN)/python -m pytest $(ARGS)
+else
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-waits test-works
+endif
+
+test-waits: $(READY)
+	@$(BIN)/python -m pytest tests/e2e tests/http tests/rfc6455 tests/conformance tests/property
+
+test-works: $(READY)
+	@$(BIN)/python -m pytest tests/simulation tests/schedules tests/unit tests/fuzz
 
 # The public cases of RFC 6455 against both ends.
 conformance: $(READY)
