@@ -78,8 +78,7 @@ SCOPES = {
 
 
 #: Reads records, oldest first, and the position they reach up to.
-#: Reads a past; the number says by how many records more than was asked for, where a past has a length.
-Past = Callable[[int], Coroutine[Any, Any, tuple[Sequence[Record], StreamPosition]]]
+Past = Callable[[], Coroutine[Any, Any, tuple[Sequence[Record], StreamPosition]]]
 
 
 class SessionServices(NamedTuple):
@@ -266,10 +265,7 @@ class DataSession:
     ) -> None:
         try:
             async with self._services.past_slots, asyncio.timeout(PAST_DEADLINE_S):
-                records, reached = await past(0)
-                # More may have happened while it was read than it holds; the next reading holds that too.
-                while more := subscription.lacking(records, reached):
-                    records, reached = await past(more)
+                records, reached = await past()
         except Exception:
             # The subscription would wait for its past for ever; without it, it would begin with a hole.
             if not subscription.is_cancelled:
@@ -324,23 +320,21 @@ def _unknown_portfolio(topic: Topic) -> str:
     return f"Unknown portfolio {topic.exchange}:{topic.subject[:80]}"
 
 
-async def _recent_trades(
-    query: Query, topic: Topic, limit: int, more: int
-) -> tuple[Sequence[Record], StreamPosition]:
-    page = await query.recent_trades(topic, limit + more)
+async def _recent_trades(query: Query, topic: Topic, limit: int) -> tuple[Sequence[Record], StreamPosition]:
+    page = await query.recent_trades(topic, limit)
     return page.trades, page.position
 
 
-async def _portfolio_records(query: Query, topic: Topic, _: int) -> tuple[Sequence[Record], StreamPosition]:
+async def _portfolio_records(query: Query, topic: Topic) -> tuple[Sequence[Record], StreamPosition]:
     page = await query.portfolio_records(topic)
     return page.records, page.position
 
 
-async def _bars(query: Query, topic: Topic, since_s: int, _: int) -> tuple[Sequence[Record], StreamPosition]:
+async def _bars(query: Query, topic: Topic, since_s: int) -> tuple[Sequence[Record], StreamPosition]:
     page = await query.bars(topic, since_s, UNIX_SECONDS_MAX, BARS_HISTORY_MAX)
     return page.bars, page.position
 
 
-async def _instrument_state(query: Query, topic: Topic, _: int) -> tuple[Sequence[Record], StreamPosition]:
+async def _instrument_state(query: Query, topic: Topic) -> tuple[Sequence[Record], StreamPosition]:
     snapshot = await query.instrument_state(topic)
     return (snapshot.record,), snapshot.position

@@ -83,19 +83,6 @@ class Subscription(Outlet):
         self._joining = []
         self._outbox.hold(self)
 
-    def lacking(self, past: Sequence[Record], reached: StreamPosition) -> int:
-        """Return how many records that came live a past should hold and may lack: it has the last ones only.
-
-        0: it lacks none. Else all that wait: read again by so many more.
-        """
-        oldest = past[0] if past else None
-        waiting = self._joining or ()
-        lacks = isinstance(oldest, Trade) and any(
-            isinstance(record, Trade) and position <= reached and record.id < oldest.id
-            for position, record in waiting[:1]
-        )
-        return len(waiting) if lacks else 0
-
     def begin(
         self,
         past: Sequence[Record],
