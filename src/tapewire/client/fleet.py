@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from tapewire.client.backfill import Backfill
@@ -374,7 +375,9 @@ class Fleet:
             if isinstance(found, NoRoom):
                 raise LimitError("subscriptions", found.streams + 1, found.streams_max)
             link = None if found.link is None else links[found.link]
-            if link is None or feed.lane in self._opening:
+            opening = self._opening.get(feed.lane)
+            # One that is done is forgotten in the next turn only.
+            if link is None or (opening is not None and not opening.done()):
                 await self._link_for(feed.lane)
                 continue
             if link.state is not LinkState.OPEN:
@@ -386,15 +389,19 @@ class Fleet:
     async def _link_for(self, lane: Lane) -> None:
         """Open one more link; those who need one of the same lane share the wait."""
         opening = self._opening.get(lane)
-        if opening is None:
+        if opening is None or opening.done():
             opening = self._opening[lane] = asyncio.create_task(self._open_link(lane), name="new connection")
-            opening.add_done_callback(lambda _: self._opening.pop(lane, None))
+            opening.add_done_callback(partial(self._opened, lane))
         try:
             await asyncio.shield(opening)
         except asyncio.CancelledError:
             if opening.cancelled():
                 raise ClosedError("the broker was closed") from None
             raise
+
+    def _opened(self, lane: Lane, opening: asyncio.Task[Link]) -> None:
+        if self._opening.get(lane) is opening:
+            del self._opening[lane]
 
     async def _open_link(self, lane: Lane, only: str | None = None) -> Link:
         self._numbers += 1
