@@ -128,6 +128,9 @@ def _tape(world: World, holder: Holder, told: Sequence[Any], *, must_be_whole: b
     if holder.known is None:
         return
     first = min(holder.known, happened.index(ids[0]) if ids else holder.known)
+    if holder.kind is Kind.PAST_TRADES and ids:
+        # It begins with its page, which is as long as was asked for and may have been read later than the answer.
+        first = happened.index(ids[0])
     last = len(happened) if must_be_whole else happened.index(ids[-1]) + 1 if ids else first
     got = set(ids)
     missing = [trade for trade in told[first:last] if trade.id not in got]
