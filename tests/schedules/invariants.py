@@ -73,12 +73,17 @@ def _registry(fleet: Fleet) -> Iterator[str]:
         if link is None:
             if feed.state is not SubscriptionState.PENDING:
                 yield f"{feed} has no connection to come back on"
-        elif feed not in link.feeds:
+        elif feed not in link.subscriber.feeds:
             yield f"{link} does not carry {feed}"
         elif link not in fleet.links or link.state is LinkState.CLOSED:
             yield f"{feed} is on a closed connection"
         is_restoring = feed.state is SubscriptionState.RESTORING
-        if link is not None and link.state is LinkState.OPEN and is_restoring and feed not in link._asking:
+        if (
+            link is not None
+            and link.state is LinkState.OPEN
+            and is_restoring
+            and feed not in link.subscriber._asking
+        ):
             yield f"{feed} is not asked for"
         if feed.state is SubscriptionState.RESTORING and feed.gap is None:
             yield f"{feed} is restored without a gap"
@@ -257,11 +262,15 @@ def at_rest(world: World, broker: Broker, holders: Sequence[Holder]) -> Iterator
             yield f"{link} has no connection"
             continue
         # A ping may be on its way.
-        if not link._asking.is_idle or link._retries or set(session._answers) - {link._ping_guid}:
+        if (
+            not link.subscriber._asking.is_idle
+            or link.subscriber._retries
+            or set(session._answers) - {link._pings.guid}
+        ):
             yield f"{link} still waits for answers"
-        if not len(session.streams) == len(session._ends) == len(link.feeds):
+        if not len(session.streams) == len(session._ends) == len(link.subscriber.feeds):
             yield f"{link} routes {len(session.streams)} streams"
-    if fleet._opening or fleet._gaps.is_filling:
+    if fleet._links.is_opening or fleet._gaps.is_filling:
         yield "connections are being opened, or gaps filled"
     if any(feed not in fleet._link_of for feed in fleet._shared.values()):
         yield "a feed that is gone can be joined"
@@ -290,7 +299,9 @@ def when_closed(world: World, broker: Broker, holders: Sequence[Holder]) -> Iter
         yield f"connections are left: {left}"
     if fleet._gaps.is_filling:
         yield "gaps are still being filled"
-    for name in ("_links", "_opening", "_feed_of", "_link_of", "_shared"):
+    if fleet._links.is_opening:
+        yield "connections are still being opened"
+    for name in ("_links", "_feed_of", "_link_of", "_shared"):
         if getattr(fleet, name):
             yield f"{name} is left: {getattr(fleet, name)}"
     if broker.gaps.open:

@@ -23,6 +23,7 @@ from tapewire.client.link import Link
 from tapewire.client.session import Session
 from tapewire.client.sieve import Sieve
 from tapewire.client.states import SubscriptionState
+from tapewire.client.subscriber import Subscriber
 
 __all__ = ["MUTATIONS"]
 
@@ -80,11 +81,11 @@ def the_sieve_lets_all_pass(patch: pytest.MonkeyPatch) -> None:
 
 
 def unsubscribe_is_not_sent(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Link, "_withdraw", Link._forget_guid)
+    patch.setattr(Subscriber, "_withdraw", Subscriber._forget_guid)
 
 
 def the_route_stays_when_a_joiner_leaves(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Link, "reroute", lambda self, feed: None)
+    patch.setattr(Subscriber, "reroute", lambda self, feed: None)
 
 
 def a_busy_broker_is_taken_for_a_final_refusal(patch: pytest.MonkeyPatch) -> None:
@@ -109,8 +110,8 @@ def live_trades_are_not_held_back(patch: pytest.MonkeyPatch) -> None:
 
 def a_lost_connection_ends_its_streams(patch: pytest.MonkeyPatch) -> None:
     def lost(self: Fleet, link: Link, error: Any) -> None:
-        for feed in tuple(link.feeds):
-            link.feeds.pop(feed)
+        for feed in tuple(link.subscriber.feeds):
+            link.subscriber.feeds.pop(feed)
             self.feed_unanswered(feed, error)
 
     patch.setattr(Fleet, "link_lost", lost)

@@ -119,9 +119,9 @@ class Play:
         waiting = (holder for holder in self.holders if not holder.ended and holder.is_wanted)
         return (
             all(holder.stream.state is SubscriptionState.ACTIVE for holder in waiting)
-            and all(link.session is not None and link._asking.is_idle for link in fleet.links)
+            and all(link.session is not None and link.subscriber._asking.is_idle for link in fleet.links)
             and not self.broker.gaps.open
-            and not fleet._opening
+            and not fleet._links.is_opening
             and None not in self.orders.values()
         )
 

@@ -56,6 +56,7 @@ class Feed:
         opened: Who waits for the first answer waits for this.
         gap: What is open since the connection was lost; None while data flow.
         tries: Requests in a row that were not answered.
+        refusals: Requests in a row that were refused by a busy broker.
         asked_at_s: When the first request was sent, time of the loop: nothing before it is missed.
         missing_since_s: When the newest gap began, time of the loop.
     """
@@ -74,6 +75,7 @@ class Feed:
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.gap: Gap | None = None
         self.tries = 0
+        self.refusals = 0
         self.asked_at_s = 0.0
         self.missing_since_s = 0.0
         #: Whether a new token was asked for because of the newest request.
@@ -166,6 +168,7 @@ class Feed:
     def granted(self) -> None:
         """Note that data flow."""
         self.tries = 0
+        self.refusals = 0
         self.has_renewed = False
         if not self.opened.done():
             self.opened.set_result(None)

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from tapewire.client.backfill import Backfill
 from tapewire.client.bar_history import BarHistory
-from tapewire.client.errors import ClosedError, ConnectionLostError, LimitError, RefusedError, TapewireError
+from tapewire.client.errors import ClosedError, ConnectionLostError, RefusedError, TapewireError
 from tapewire.client.events import Events, RefusedEvent
 from tapewire.client.feed import Feed, sharing_key
 from tapewire.client.gap import GapLedger
 from tapewire.client.gap_keeper import GapKeeper
 from tapewire.client.link import Link, LinkState
+from tapewire.client.links import Links
 from tapewire.client.losses import Losses
-from tapewire.client.planner import DATA_LINKS_MAX, Lane, Load, NoRoom, place
+from tapewire.client.planner import Lane
 from tapewire.client.quota import Quota
 from tapewire.client.states import SubscriptionState
 from tapewire.client.stream_status import StreamStatus
 from tapewire.client.subscription import Subscription
+from tapewire.client.succession import Succession
 from tapewire.client.tokens import TokenKeeper
 from tapewire.client.trading_hours import TradingHours
 from tapewire.client.watch import Watch
@@ -31,16 +31,11 @@ from tapewire.protocol.requests import SubscribeRequest
 
 __all__ = ["Fleet"]
 
-#: Connections that are for one busy stream each.
-OWN_LINKS_MAX = 3
-
-log = logging.getLogger("tapewire.client")
-
 
 class Fleet:
     """Brings subscriptions to the broker: shares equal ones, places them on connections, restores them.
 
-    Implements ``SubscriptionOwner``, ``LinkOwner`` and ``Watched``.
+    Implements ``SubscriptionOwner``, ``LinkOwner``, ``FeedKeeper`` and ``Watched``.
     """
 
     def __init__(
@@ -56,27 +51,18 @@ class Fleet:
         *,
         relieves: bool = True,
     ) -> None:
-        self._url = url
-        self._connector = connector
-        self._tokens = tokens
-        self._random = rng
         self._events = events
-        self._quota = quota
-        #: Feeds whose successors are on their way.
-        self._replacing: set[Feed] = set()
+        self._links = Links(url, connector, tokens, rng, events, self, quota)
+        self._succession = Succession(self._links, self)
         self._losses = Losses(events)
         self._backfill = backfill
         self._watch = Watch(self, hours, events, relieves=relieves)
         self._watching: asyncio.Task[None] | None = None
         self._gaps = GapKeeper(backfill, events, self._reroute)
-        self._links: list[Link] = []
-        self._numbers = 0
-        self._opening: dict[Lane, asyncio.Task[Link]] = {}
         #: Feeds that one more subscription may join.
         self._shared: dict[SubscribeRequest, Feed] = {}
         self._feed_of: dict[Subscription[Any], Feed] = {}
         self._link_of: dict[Feed, Link] = {}
-        self._received_before = 0
         #: Why nothing can be asked for.
         self._error: TapewireError | None = ClosedError("the broker is not connected")
 
@@ -112,7 +98,7 @@ class Fleet:
     @property
     def received(self) -> int:
         """Messages that have come in over all connections."""
-        return self._received_before + sum(link.received for link in self._links)
+        return self._links.received
 
     @property
     def unclaimed(self) -> int:
@@ -130,7 +116,7 @@ class Fleet:
         """
         self._error = None
         try:
-            await self._open_link(Lane.MARKET)
+            await self._links.open(Lane.MARKET)
         except BaseException:
             self._error = ClosedError("the broker is not connected")
             raise
@@ -140,24 +126,14 @@ class Fleet:
         """End all streams and connections; returns when nothing of them is left."""
         if self._error is None or not isinstance(self._error, ClosedError):
             self._error = ClosedError("the broker was closed")
-        ending: list[asyncio.Task[Any]] = list(self._opening.values())
+        ending: list[asyncio.Task[Any]] = [*self._links.stop_opening()]
         if self._watching is not None:
+            self._watching.cancel()
             ending.append(self._watching)
-        for each in ending:
-            each.cancel()
         gaps_closed = self._gaps.close()
         self._end_all(None)
-        links, self._links = self._links, []
-        self._received_before += sum(link.received for link in links)
         await asyncio.gather(gaps_closed, *ending, return_exceptions=True)
-        closing = [asyncio.ensure_future(link.close()) for link in links]
-        try:
-            await asyncio.gather(*closing)
-        except BaseException:
-            for task in closing:
-                task.cancel()
-            await asyncio.gather(*closing, return_exceptions=True)
-            raise
+        await self._links.close()
 
     # --- SubscriptionOwner ------------------------------------------------------------------------------
 
@@ -213,8 +189,7 @@ class Fleet:
         if feed.subscriptions:
             self._reroute(feed)
             return
-        self._drop(feed)
-        feed.ended(None)
+        self.drop(feed)
 
     # --- Watched ----------------------------------------------------------------------------------------
 
@@ -224,66 +199,29 @@ class Fleet:
         if link is not None and feed.state is SubscriptionState.ACTIVE:
             feed.moved(SubscriptionState.RESTORING)
             self._gaps.lost(feed, cause, max(link.good_at_s, feed.asked_at_s))
-            link.ask_anew(feed)
+            link.subscriber.ask_anew(feed)
 
     async def replace(self, feed: Feed, request: SubscribeRequest, *, on_own_link: bool) -> bool:
-        """Put an active feed of state under another request, or on a link of its own, without a pause.
+        """Put an active feed of state under another request, or on a link of its own, without a pause."""
+        return await self._succession.replace(feed, request, on_own_link=on_own_link)
 
-        The new one is asked for beside the old one, which goes when the new one is granted. So there is no gap;
-        the first state of the new one may say again what the old one has said last. False: nothing has changed.
-        """
-        link = self._link_of.get(feed)
-        if link is None or not self._may_be_replaced(feed):
-            return False
-        self._replacing.add(feed)
-        try:
-            if on_own_link:
-                link = await self._own_link(feed)
-            if link is not None and link.state is LinkState.OPEN and feed in self._link_of:
-                return await self._succeed(feed, request, link)
-        finally:
-            self._replacing.discard(feed)
-        return False
+    async def close_own(self, link: Link) -> None:
+        """Close a link that was for one stream which is gone."""
+        await self._links.close_own(link)
 
-    def _may_be_replaced(self, feed: Feed) -> bool:
-        return feed.state is SubscriptionState.ACTIVE and feed.is_state and feed not in self._replacing
+    # --- FeedKeeper -------------------------------------------------------------------------------------
 
-    async def _own_link(self, feed: Feed) -> Link | None:
-        owned = [link.only for link in self._links if link.only is not None]
-        # What is critical finds its connection whatever market data do.
-        kept = 0 if any(link.lane is Lane.CRITICAL for link in self._links) else 1
-        if feed.name in owned or len(owned) >= OWN_LINKS_MAX or len(self._links) >= DATA_LINKS_MAX - kept:
-            return None
-        try:
-            return await self._open_link(feed.lane, only=feed.name)
-        except TapewireError as error:
-            log.warning("%s gets no connection of its own: %s", feed.name, error)
-            return None
+    def link_of(self, feed: Feed) -> Link | None:
+        """Return what carries a feed; None: it is not wanted any more, or not yet carried."""
+        return self._link_of.get(feed)
 
-    async def _succeed(self, old: Feed, request: SubscribeRequest, link: Link) -> bool:
-        """Ask for a feed beside the one whose place it is to take."""
-        fresh = Feed(request, old.name, old.codec)
-        fresh.key = None
-        fresh.state = SubscriptionState.PENDING
-        fresh.hold()
-        self._link_of[fresh] = link
-        link.ask(fresh)
-        try:
-            await asyncio.shield(fresh.opened)
-        except TapewireError as error:
-            log.warning("%s goes on as it was: %s", old.name, error)
-        except BaseException:
-            self._drop(fresh)
-            fresh.ended(None)
-            raise
-        if fresh.state is SubscriptionState.ACTIVE and old.subscriptions:
-            self._take_over(old, fresh)
-            return True
-        self._drop(fresh)
-        fresh.ended(None)
-        return False
+    def carry(self, feed: Feed, link: Link) -> None:
+        """Ask for a feed on a link."""
+        self._link_of[feed] = link
+        link.subscriber.ask(feed)
 
-    def _take_over(self, old: Feed, fresh: Feed) -> None:
+    def take_over(self, old: Feed, fresh: Feed) -> None:
+        """Give the subscriptions of one feed to another, which is active, and end it."""
         fresh.subscriptions, old.subscriptions = old.subscriptions, ()
         if old.key is not None:
             fresh.key, old.key = old.key, None
@@ -294,19 +232,20 @@ class Fleet:
                 subscription.granted()
         # Its connection may have been lost meanwhile: the first state of the new one says all.
         self._gaps.granted(old)
-        self._drop(old)
-        old.ended(None)
+        self.drop(old)
         held = fresh.release_held()
         if held:
             fresh.put(held[-1])
         self._reroute(fresh)
 
-    async def close_own(self, link: Link) -> None:
-        """Close a link that was for one stream which is gone."""
-        if link.only is not None and not link.feeds and link in self._links:
-            self._links.remove(link)
-            self._received_before += link.received
-            await link.close()
+    def drop(self, feed: Feed) -> None:
+        """Cancel and end a feed that nobody wants."""
+        link = self._link_of.get(feed)
+        if link is not None:
+            link.subscriber.drop(feed)
+        self._forget(feed)
+        self._gaps.leave(feed, "the stream was closed")
+        feed.ended(None)
 
     # --- LinkOwner --------------------------------------------------------------------------------------
 
@@ -334,9 +273,9 @@ class Fleet:
 
     def link_lost(self, link: Link, error: ConnectionLostError) -> None:
         """Keep what was active for the next connection; what was never granted is told."""
-        for feed in tuple(link.feeds):
+        for feed in tuple(link.subscriber.feeds):
             if feed.state is SubscriptionState.PENDING:
-                link.forget(feed)
+                link.subscriber.forget(feed)
                 self.feed_unanswered(feed, error)
                 continue
             if feed.state is SubscriptionState.ACTIVE:
@@ -368,72 +307,14 @@ class Fleet:
     async def _place(self, feed: Feed) -> None:
         """Bring a feed to a link that has room for it, opening one if need be."""
         while feed.state is SubscriptionState.PENDING and feed not in self._link_of:
-            links = [link for link in self._links if link.state is not LinkState.CLOSED and link.only is None]
-            loads = [Load(link.lane, len(link.feeds), link.state is LinkState.OPEN) for link in links]
-            owned = sum(link.only is not None for link in self._links)
-            found = place(feed.lane, loads, links_max=DATA_LINKS_MAX - owned)
-            if isinstance(found, NoRoom):
-                raise LimitError("subscriptions", found.streams + 1, found.streams_max)
-            link = None if found.link is None else links[found.link]
-            opening = self._opening.get(feed.lane)
-            # One that is done is forgotten in the next turn only.
-            if link is None or (opening is not None and not opening.done()):
-                await self._link_for(feed.lane)
-                continue
-            if link.state is not LinkState.OPEN:
+            link = self._links.with_room(feed.lane)
+            if link is None:
+                await self._links.open_one(feed.lane)
+            elif link.state is LinkState.OPEN:
+                self.carry(feed, link)
+            else:
                 # Nobody is made to wait for a connection that may come in minutes.
                 raise ConnectionLostError(1006, "the connection is being restored")
-            self._link_of[feed] = link
-            link.ask(feed)
-
-    async def _link_for(self, lane: Lane) -> None:
-        """Open one more link; those who need one of the same lane share the wait."""
-        opening = self._opening.get(lane)
-        if opening is None or opening.done():
-            opening = self._opening[lane] = asyncio.create_task(self._open_link(lane), name="new connection")
-            opening.add_done_callback(partial(self._opened, lane))
-        try:
-            await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            if opening.cancelled():
-                raise ClosedError("the broker was closed") from None
-            raise
-
-    def _opened(self, lane: Lane, opening: asyncio.Task[Link]) -> None:
-        if self._opening.get(lane) is opening:
-            del self._opening[lane]
-
-    async def _open_link(self, lane: Lane, only: str | None = None) -> Link:
-        self._numbers += 1
-        link = Link(
-            self._numbers,
-            lane,
-            self._url,
-            self._connector,
-            self._tokens,
-            random.Random(self._random.getrandbits(64)),
-            self._events,
-            self,
-            self._quota,
-        )
-        link.only = only
-        # It has its place while it is being opened: nobody opens one too many.
-        self._links.append(link)
-        try:
-            await link.start()
-        except BaseException:
-            if link in self._links:
-                self._links.remove(link)
-            raise
-        return link
-
-    def _drop(self, feed: Feed) -> None:
-        """Cancel a feed that nobody wants."""
-        link = self._link_of.get(feed)
-        if link is not None:
-            link.drop(feed)
-        self._forget(feed)
-        self._gaps.leave(feed, "the stream was closed")
 
     def _forget(self, feed: Feed) -> None:
         self._link_of.pop(feed, None)
@@ -448,7 +329,7 @@ class Fleet:
         for feed in dict.fromkeys(self._feed_of.values()):
             link = self._link_of.get(feed)
             if link is not None:
-                link.forget(feed)
+                link.subscriber.forget(feed)
             self._forget(feed)
             self._gaps.leave(feed, "the broker was closed" if error is None else str(error))
             feed.ended(error)
@@ -456,7 +337,7 @@ class Fleet:
     def _reroute(self, feed: Feed) -> None:
         link = self._link_of.get(feed)
         if link is not None:
-            link.reroute(feed)
+            link.subscriber.reroute(feed)
 
 
 def _closed(subscription: Subscription[Any]) -> ClosedError:

@@ -38,6 +38,7 @@ from tapewire.client.errors import (
     RefusedError,
     TapewireError,
 )
+from tapewire.client.guid import new_guid
 from tapewire.client.heartbeat import PING_TIMEOUT_S, Heartbeat, Pulse
 from tapewire.client.quota import Quota
 from tapewire.client.tokens import TokenKeeper
@@ -135,7 +136,7 @@ class OrderEntry:
 
     def new_guid(self) -> str:
         """Return a guid that no other command has."""
-        return f"{self._random.getrandbits(128):032x}"
+        return new_guid(self._random)
 
     async def open(self) -> None:
         """Return when the connection is open and authorized; waits also while it is being restored.

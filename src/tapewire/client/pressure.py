@@ -12,7 +12,16 @@ from typing import NamedTuple
 
 from tapewire.protocol.limits import UNPROCESSED_MESSAGES_MAX
 
-__all__ = ["ACT_ABOVE", "ACT_EVERY_S", "BEST_OF_S", "CALM_BELOW", "Estimate", "Pressure"]
+__all__ = [
+    "ACT_ABOVE",
+    "ACT_EVERY_S",
+    "BEST_OF_S",
+    "CALM_BELOW",
+    "EASE_AFTER_MAX_S",
+    "EASE_AFTER_S",
+    "Estimate",
+    "Pressure",
+]
 
 #: The least lateness of between one and two of these times is that of an idle connection.
 BEST_OF_S = 300.0
@@ -21,6 +30,9 @@ ACT_ABOVE = 0.2
 CALM_BELOW = 0.05
 #: What was done needs so long to show.
 ACT_EVERY_S = 10.0
+#: After so long a calm, one step of what was done is taken back; twice as long when that was too early.
+EASE_AFTER_S = 300.0
+EASE_AFTER_MAX_S = 3_600.0
 #: Over a shorter time a rate says nothing.
 _RATE_OVER_S = 0.1
 #: The weight of the newest rate.
@@ -72,6 +84,10 @@ class Pressure:
         self._lag, self._round_trip = _Best(), _Best()
         self._is_high = False
         self._acted_at_s: float | None = None
+        #: Since when there is calm, or one step was taken back; None: there is none.
+        self._calm_since_s: float | None = None
+        self._ease_after_s = EASE_AFTER_S
+        self._has_eased = False
 
     def look(self, received: int, lag_s: float | None, round_trip_s: float | None, now_s: float) -> Estimate:
         """Take a measurement: messages so far, age of a record that has just come, newest round trip."""
@@ -94,7 +110,23 @@ class Pressure:
         """Return whether something is to be done about it now; whoever asks does it."""
         part = self.estimate.of_the_bound
         self._is_high = part > ACT_ABOVE or (self._is_high and part > CALM_BELOW)
+        if part > CALM_BELOW:
+            self._calm_since_s = None
+        elif self._calm_since_s is None:
+            self._calm_since_s = now_s
         if not self._is_high or (self._acted_at_s is not None and now_s - self._acted_at_s < ACT_EVERY_S):
             return False
         self._acted_at_s = now_s
+        if self._has_eased:
+            # A market that comes back with every easing must not be a stream that is asked for without end.
+            self._ease_after_s, self._has_eased = min(2 * self._ease_after_s, EASE_AFTER_MAX_S), False
+        return True
+
+    def may_ease(self, now_s: float) -> bool:
+        """Return whether a step of what was done may be taken back now; to be asked after :meth:`must_act`."""
+        if self._acted_at_s is None or self._calm_since_s is None:
+            return False
+        if now_s - self._calm_since_s < self._ease_after_s:
+            return False
+        self._calm_since_s, self._has_eased = now_s, True
         return True

@@ -283,7 +283,9 @@ class Stage:
         links = [link for link in self.fleet.links if link.session is not None]
         sessions = [link.session for link in links if link.session is not None]
         # The answer to a ping is waited for at any time.
-        awaited = {guid for session in sessions for guid in session._answers} - {link._ping_guid for link in links}
+        awaited = {guid for session in sessions for guid in session._answers} - {
+            link._pings.guid for link in links
+        }
         return not (
             any(session.streams or session._ends for session in sessions)
             or awaited

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tapewire.client import fleet
+from tapewire.client import links
 from tapewire.client.asking import ANSWER_TIMEOUT_S
 from tapewire.client.connection import ConnectionState
 from tapewire.client.errors import (
@@ -697,8 +697,8 @@ def test_close_after_a_loss_returns_at_once() -> None:
 
 
 def test_one_stream_too_many_is_refused_locally_and_may_be_opened_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet, "DATA_LINKS_MAX", 3)
-    monkeypatch.setattr(fleet, "place", partial(place, streams_max=50))
+    monkeypatch.setattr(links, "DATA_LINKS_MAX", 3)
+    monkeypatch.setattr(links, "place", partial(place, streams_max=50))
 
     async def scenario(stage: Stage) -> None:
         # One link of the three is kept for what is critical.

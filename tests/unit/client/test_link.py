@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from tapewire.client.buffer import Fail
 from tapewire.client.errors import BufferOverflowError
 from tapewire.client.events import ConnectedEvent, SilentEvent, WaitingEvent
 from tapewire.client.heartbeat import PING_EVERY_S, PING_TIMEOUT_S
-from tapewire.client.link import TRIES_MAX, Link
+from tapewire.client.link import Link
 from tapewire.client.states import SubscriptionState
+from tapewire.client.subscriber import REFUSED_PAUSE_MAX_S, REFUSED_PAUSE_S, TRIES_MAX
 from tapewire.client.subscription import Subscription
 from tapewire.model import Bar, Exchange
 from tapewire.ports.network import HandshakeRefusedError
@@ -52,7 +54,7 @@ def now() -> float:
 
 
 def cut(stage: Stage) -> None:
-    stage.network.connections[0].cut()
+    stage.network.connections[-1].cut()
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -114,6 +116,34 @@ def test_a_refusal_near_the_deadline_is_asked_again_after_its_pause_and_nothing_
             await until(lambda: books.state is ACTIVE and len(stage.broker.subscribed) == 3)
         assert not stage.broker.unsubscribed
         await books.close()
+
+    run(scenario)
+
+
+def test_a_stream_that_a_busy_broker_refuses_is_asked_for_at_growing_intervals_up_to_a_bound() -> None:
+    async def scenario(stage: Stage) -> None:
+        trades = await stage.client.trades("TEST").open()
+        asked_at: list[float] = []
+
+        def busy(request: Request) -> list[bytes]:
+            asked_at.append(now())
+            return [answer(request["guid"], 429, "too many")]
+
+        stage.broker.reply = busy
+        cut(stage)
+        await until(lambda: len(asked_at) == 12)
+        pauses = [later - earlier for earlier, later in pairwise(asked_at)]
+        assert REFUSED_PAUSE_S[0] < pauses[0] < REFUSED_PAUSE_S[1] + 0.1
+        assert all(REFUSED_PAUSE_MAX_S / 2 <= pause <= REFUSED_PAUSE_MAX_S + 0.1 for pause in pauses[-4:])
+        stage.broker.reply = accept_all
+        await until(lambda: trades.state is ACTIVE)
+        # A grant ends the growth.
+        asked_at.clear()
+        stage.broker.reply = busy
+        cut(stage)
+        await until(lambda: len(asked_at) == 2)
+        assert asked_at[1] - asked_at[0] < REFUSED_PAUSE_S[1] + 0.1
+        await trades.close()
 
     run(scenario)
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapewire.client import fleet
+from tapewire.client import links
 from tapewire.client.events import PressureEvent
-from tapewire.client.pressure import ACT_ABOVE, ACT_EVERY_S, BEST_OF_S, Pressure
+from tapewire.client.pressure import ACT_ABOVE, ACT_EVERY_S, BEST_OF_S, EASE_AFTER_S, Pressure
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription
 from tapewire.model import Book
@@ -86,6 +86,41 @@ def test_acts_are_apart_and_go_on_until_it_is_calm() -> None:
     assert pressure.must_act(200)
     pressure.look(35_000, 0.3, 0.05, 70)
     assert not pressure.must_act(400)
+
+
+def test_after_a_long_calm_a_step_is_taken_back_and_later_when_that_was_too_early() -> None:
+    def calm_until(end_s: float) -> list[float]:
+        """Look every 5 s without lateness; when a step was taken back."""
+        eased = []
+        for now_s in range(int(clock[0]) + 5, int(end_s) + 1, 5):
+            pressure.look(received, 0.3, 0.05, now_s)
+            assert not pressure.must_act(now_s)
+            if pressure.may_ease(now_s):
+                eased.append(now_s - clock[0])
+        clock[0] = end_s
+        return eased
+
+    pressure, received = looked(500, 4.0), 30_000
+    clock = [60.0]
+    assert pressure.must_act(60)
+    assert not pressure.may_ease(60)
+    assert calm_until(60 + 2 * EASE_AFTER_S + 20) == pytest.approx([EASE_AFTER_S + 5, 2 * EASE_AFTER_S + 5], abs=5)
+    # It was too early: the next calm has to last twice as long.
+    received += 500 * 5
+    pressure.look(received, 10.0, 0.05, clock[0] + 5)
+    pressure.look(received + 500 * 5, 10.0, 0.05, clock[0] + 10)
+    assert pressure.must_act(clock[0] + 10)
+    clock[0] += 10
+    received += 500 * 5
+    assert calm_until(clock[0] + 3 * EASE_AFTER_S) == pytest.approx([2 * EASE_AFTER_S + 5], abs=5)
+
+
+def test_without_anything_done_nothing_is_taken_back() -> None:
+    pressure = Pressure()
+    for step in range(500):
+        pressure.look(step * 100, 0.3, 0.05, step * 5.0)
+        assert not pressure.must_act(step * 5.0)
+        assert not pressure.may_ease(step * 5.0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.floats(-1e6, 1e6), st.floats(0, 100), st.floats(0, 600))))
@@ -216,7 +251,7 @@ def test_a_cut_of_the_old_connection_is_healed_by_the_new_one() -> None:
 def test_connections_of_one_stream_are_few_and_leave_one_for_what_is_critical(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fleet, "DATA_LINKS_MAX", 4)
+    monkeypatch.setattr(links, "DATA_LINKS_MAX", 4)
 
     async def scenario(stage: Stage) -> None:
         streams = [await stage.client.book(f"T{number}").open() for number in range(4)]
@@ -249,7 +284,7 @@ def test_trades_are_not_replaced() -> None:
 @pytest.mark.parametrize("relieves", [True, False])
 def test_a_connection_that_falls_behind_is_relieved_step_by_step_unless_that_is_off(relieves: bool) -> None:
     async def scenario(stage: Stage) -> None:
-        stage.fleet._watch._relieves = relieves
+        stage.fleet._watch._relief.acts = relieves
         events = aiter(stage.client.events)
         streams = [await stage.client.book(f"T{number}").open() for number in range(3)]
         peer = stage.broker.peer
@@ -261,6 +296,12 @@ def test_a_connection_that_falls_behind_is_relieved_step_by_step_unless_that_is_
         estimate = stage.fleet.links[0].pressure.estimate
         assert estimate.round_trip_s == pytest.approx(4, abs=0.2)
         assert estimate.waiting > ACT_ABOVE * UNPROCESSED_MESSAGES_MAX
+        asked_most = max(request["frequency"] for request in stage.broker.requests if "frequency" in request)
+        # Calm returns, and with it the intervals that the program has asked for.
+        stage.broker.ping_delay_s = 0.0
+        await asyncio.sleep(3 * EASE_AFTER_S)
+        assert {stage.fleet._feed_of[stream].request.frequency for stream in streams} == {175}
+        assert all(stream.state is ACTIVE for stream in streams)
         for stream in streams:
             await stream.close()
         stage.client.events.close()
@@ -268,7 +309,8 @@ def test_a_connection_that_falls_behind_is_relieved_step_by_step_unless_that_is_
         asked = [request["frequency"] for request in stage.broker.requests if "frequency" in request]
         if relieves:
             assert {event.stream for event in told} == {"book:T0", "book:T1", "book:T2"}
-            assert max(asked) >= 350
+            assert asked_most >= 350
+            assert told[-1].action == "one message in 175 ms"
             assert all(event.waiting > ACT_ABOVE * event.waiting_max for event in told[:3])
         else:
             assert not told

@@ -38,7 +38,7 @@ class FakeSlot:
 
 def share(stage: Stage, slots: FakeSlots) -> None:
     quota = Quota(stage.tokens, slots)
-    stage.fleet._quota = stage.entry._quota = quota
+    stage.fleet._links._quota = stage.entry._quota = quota
 
 
 def test_each_connection_takes_one_keeps_it_over_a_cut_and_gives_it_back() -> None:
