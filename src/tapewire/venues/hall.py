@@ -97,40 +97,20 @@ class Hall:
         self.accounts = Accounts(
             instruments, accounts if state is None else state.terms, self._marks, day=day, bonds=BOND_TERMS
         )
-        if state is None:
-            # Numbers begin with the time: without a journal a restart has forgotten those it gave, and they grow
-            # all the same, as long as there are fewer than 100,000 orders or 10,000 trades a second.
-            self.exchange = Exchange(
-                instruments,
-                clearing=self.accounts,
-                first_order_id=FIRST_ORDER_ID + at_ns // 10_000,
-                first_trade_id=id_at(at_ns),
-            )
-        else:
+        if state is not None:
             self.accounts.restore(state.accounts)
-            self.exchange = Exchange.restored(instruments, state.exchange, clearing=self.accounts)
+        self.exchange = _exchange(instruments, self.accounts, state, at_ns)
         self._marks.follow(self.exchange, self.accounts)
         # Positions in streams begin anew with each start of the program; of one width, so that later epochs are
         # larger texts.
         epoch = f"{at_ns:016x}"
         self.listings = tuple(
-            Listing(
-                instrument,
-                self.exchange.book(position),
-                BOND_TERMS.get(instrument.symbol),
-                epoch=epoch,
-                at_ns=at_ns,
-            )
-            for position, instrument in enumerate(instruments)
+            Listing(one, self.exchange.book(position), BOND_TERMS.get(one.symbol), epoch=epoch, at_ns=at_ns)
+            for position, one in enumerate(instruments)
         )
         self.keeper = Keeper(self.listings, archive)
         self.portfolios = Portfolios(
-            self.exchange,
-            self.accounts,
-            self._marks,
-            streams,
-            epoch=epoch,
-            now_ns=clock.now_ns,
+            self.exchange, self.accounts, self._marks, streams, epoch=epoch, now_ns=clock.now_ns
         )
         self.portfolio_query = PortfolioQuery(
             self.exchange, self.accounts, self._marks, self.directory, self.portfolios
@@ -145,11 +125,14 @@ class Hall:
         self.granted: list[StepRun] = [] if state is None else state.granted
         self._before = state
         if state is not None:
-            self._supervisor.restore(state.supervisor)
-            self._desk.passed_s = state.passed_s
-            for listing, stood in zip(self.listings, state.listings, strict=True):
-                listing.take_over(stood)
-            self.keeper.restore(state.waiting_trades, state.waiting_bars)
+            self._take_over(state)
+
+    def _take_over(self, state: HallState) -> None:
+        self._supervisor.restore(state.supervisor)
+        self._desk.passed_s = state.passed_s
+        for listing, stood in zip(self.listings, state.listings, strict=True):
+            listing.take_over(stood)
+        self.keeper.restore(state.waiting_trades, state.waiting_bars)
 
     # --- what lies before -------------------------------------------------------------------------------
 
@@ -307,6 +290,17 @@ def _check_instruments(state: HallState, instruments: tuple[Instrument, ...]) ->
             f"it trades {len(state.instruments)} instruments, not {len(here)}: --symbols {len(state.instruments)}"
         )
     raise JournalError("it trades other instruments than this version of tapewire")
+
+
+def _exchange(
+    instruments: tuple[Instrument, ...], accounts: Accounts, state: HallState | None, at_ns: int
+) -> Exchange:
+    if state is not None:
+        return Exchange.restored(instruments, state.exchange, clearing=accounts)
+    # Numbers begin with the time: without a journal a restart has forgotten those it gave, and they grow
+    # all the same, as long as there are fewer than 100,000 orders or 10,000 trades a second.
+    first_order_id = FIRST_ORDER_ID + at_ns // 10_000
+    return Exchange(instruments, clearing=accounts, first_order_id=first_order_id, first_trade_id=id_at(at_ns))
 
 
 def _market_of(settings: HallSettings, instruments: tuple[Instrument, ...]) -> Market:
