@@ -162,15 +162,19 @@ async def fetch_token(
     refresh_token: str | None = None,
     endpoints: Endpoints | None = None,
     profile: str | None = None,
+    proxy: str | None = None,
+    ca_file: str | None = None,
 ) -> str:
-    """Return a fresh access token of the broker that :func:`connect` would use.
+    """Return a fresh access token of the broker that :func:`connect` would use for the same arguments.
 
     Raises:
         ConfigurationError: It is not clear where the broker is, or as whom to ask.
         TokenRefusedError: The refresh token is not good.
         TokenServiceError: The token service gave no usable answer.
     """
-    found = find_configuration(url, refresh_token=refresh_token, endpoints=endpoints, profile=profile)
+    found = find_configuration(
+        url, refresh_token=refresh_token, endpoints=endpoints, profile=profile, proxy=proxy, ca_file=ca_file
+    )
     http, tokens = _asking(found)
     try:
         return await tokens.renew()
@@ -187,6 +191,8 @@ async def fetch_securities(
     refresh_token: str | None = None,
     endpoints: Endpoints | None = None,
     profile: str | None = None,
+    proxy: str | None = None,
+    ca_file: str | None = None,
 ) -> list[Security]:
     """Return instruments of the broker that :func:`connect` would use, the most traded first.
 
@@ -202,7 +208,9 @@ async def fetch_securities(
         ConnectError: The broker cannot be reached, or this is no list of instruments.
         RefusedError: It does not answer this.
     """
-    found = find_configuration(url, refresh_token=refresh_token, endpoints=endpoints, profile=profile)
+    found = find_configuration(
+        url, refresh_token=refresh_token, endpoints=endpoints, profile=profile, proxy=proxy, ca_file=ca_file
+    )
     http, tokens = _asking(found)
     try:
         return await search_securities(found.endpoints.http, await tokens.renew(), http, query, limit=limit)

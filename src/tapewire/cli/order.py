@@ -10,12 +10,13 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Optional
+from typing import Annotated, NamedTuple, Optional, TypedDict
 
 import msgspec
 import typer
 
-from tapewire.cli.endpoint_options import Contour, ContourName, ProfileName, RefreshToken, Url, endpoints_of
+from tapewire.cli.endpoint_options import BrokerOptions
+from tapewire.cli.option_group import grouped
 from tapewire.cli.output import Output
 from tapewire.cli.program import MISUSE_STATUS, fail, run_program, until_stopped
 from tapewire.client.broker import Broker
@@ -28,6 +29,7 @@ from tapewire.client.command_result import (
     Unknown,
 )
 from tapewire.client.errors import InvalidOrderError, TapewireError
+from tapewire.client.orders import Orders
 from tapewire.connect import connect
 from tapewire.model import Condition, Order, OrderStatus, Side, StopOrder, TimeInForce
 from tapewire.protocol.formats import codec
@@ -78,51 +80,86 @@ Margin = Annotated[bool, typer.Option("--allow-margin", help="The position may b
 Number = Annotated[str, typer.Argument(help="Number of the order.")]
 
 
+class Terms(NamedTuple):
+    """What an order is to be."""
+
+    symbol: Symbol
+    lots: Lots
+    limit: Limit = None
+    stop: Stop = None
+    when: When = None
+    portfolio: PortfolioName = None
+    tif: Tif = None
+    comment: Comment = None
+    allow_margin: Margin = False
+
+    def check(self) -> None:
+        """End the program if the options do not go together."""
+        if self.when is not None and self.stop is None:
+            fail("--when needs --stop", MISUSE_STATUS)
+        if self.tif is not None and not TimeInForce(self.tif).known:
+            fail(f"--tif: {self.tif!r} is no time in force: {', '.join(TimeInForce)}", MISUSE_STATUS)
+        if self.when is not None and not Condition(self.when).known:
+            fail(f"--when: {self.when!r} is no condition: {', '.join(Condition)}", MISUSE_STATUS)
+        if self.tif is not None and self.stop is not None and self.limit is None:
+            fail("--tif means nothing to an order that becomes one at the market", MISUSE_STATUS)
+
+    async def place(self, orders: Orders, side: Side) -> CommandResult:
+        """Place the order."""
+        ticker, _, board = self.symbol.partition("@")
+        common: _Common = {
+            "lots": self.lots,
+            "portfolio": self.portfolio,
+            "board": board,
+            "comment": self.comment,
+            "allow_margin": self.allow_margin,
+        }
+        if self.stop is not None and self.limit is not None:
+            return await orders.stop_limit(
+                ticker,
+                side,
+                trigger_price=self.stop,
+                price=self.limit,
+                condition=self.when,
+                time_in_force=self.tif,
+                **common,
+            )
+        if self.stop is not None:
+            return await orders.stop(ticker, side, trigger_price=self.stop, condition=self.when, **common)
+        if self.limit is not None:
+            return await orders.limit(ticker, side, price=self.limit, time_in_force=self.tif, **common)
+        return await orders.market(ticker, side, time_in_force=self.tif, **common)
+
+
+class _Common(TypedDict):
+    """What all kinds of order have."""
+
+    lots: int
+    portfolio: str | None
+    board: str
+    comment: str | None
+    allow_margin: bool
+
+
 @order.command("buy")
-def buy(
-    symbol: Symbol,
-    lots: Lots,
-    limit: Limit = None,
-    stop: Stop = None,
-    when: When = None,
-    portfolio: PortfolioName = None,
-    tif: Tif = None,
-    comment: Comment = None,
-    allow_margin: Margin = False,
-    url: Url = None,
-    contour: Contour = None,
-    profile: ProfileName = None,
-    refresh_token: RefreshToken = None,
-) -> None:
+@grouped
+def buy(terms: Terms, to: BrokerOptions) -> None:
     """Buy: at the market, or as --limit and --stop say."""
-    place = _placing(Side.BUY, symbol, lots, limit, stop, when, portfolio, tif, comment, allow_margin)
-    _carry_out(place, url, contour, profile, refresh_token)
+    _place(Side.BUY, terms, to)
 
 
 @order.command("sell")
-def sell(
-    symbol: Symbol,
-    lots: Lots,
-    limit: Limit = None,
-    stop: Stop = None,
-    when: When = None,
-    portfolio: PortfolioName = None,
-    tif: Tif = None,
-    comment: Comment = None,
-    allow_margin: Margin = False,
-    url: Url = None,
-    contour: Contour = None,
-    profile: ProfileName = None,
-    refresh_token: RefreshToken = None,
-) -> None:
+@grouped
+def sell(terms: Terms, to: BrokerOptions) -> None:
     """Sell: at the market, or as --limit and --stop say."""
-    place = _placing(Side.SELL, symbol, lots, limit, stop, when, portfolio, tif, comment, allow_margin)
-    _carry_out(place, url, contour, profile, refresh_token)
+    _place(Side.SELL, terms, to)
 
 
 @order.command("replace")
+@grouped
 def replace(
     number: Number,
+    to: BrokerOptions,
     price: Annotated[Optional[Decimal], typer.Option(parser=_price, help="New price.")] = None,  # noqa: UP045
     lots: Annotated[
         Optional[int],  # noqa: UP045
@@ -130,146 +167,60 @@ def replace(
     ] = None,
     stop: Annotated[Optional[Decimal], typer.Option(parser=_price, help="New trigger price.")] = None,  # noqa: UP045
     portfolio: PortfolioName = None,
-    url: Url = None,
-    contour: Contour = None,
-    profile: ProfileName = None,
-    refresh_token: RefreshToken = None,
 ) -> None:
     """Put an order in the place of another. It has a new number."""
 
     async def send(broker: Broker) -> CommandResult:
         return await broker.orders.replace(number, lots=lots, price=price, trigger_price=stop, portfolio=portfolio)
 
-    _carry_out(send, url, contour, profile, refresh_token)
+    _carry_out(send, to)
 
 
 @order.command("cancel")
+@grouped
 def cancel(
     number: Number,
+    to: BrokerOptions,
     portfolio: PortfolioName = None,
-    url: Url = None,
-    contour: Contour = None,
-    profile: ProfileName = None,
-    refresh_token: RefreshToken = None,
 ) -> None:
     """Cancel an order."""
 
     async def send(broker: Broker) -> CommandResult:
         return await broker.orders.cancel(number, portfolio=portfolio)
 
-    _carry_out(send, url, contour, profile, refresh_token)
+    _carry_out(send, to)
 
 
 @order.command("list")
+@grouped
 def list_orders(
+    to: BrokerOptions,
     all_: Annotated[bool, typer.Option("--all", help="Also those that have ended today.")] = False,
     portfolio: PortfolioName = None,
-    url: Url = None,
-    contour: Contour = None,
-    profile: ProfileName = None,
-    refresh_token: RefreshToken = None,
 ) -> None:
     """List working orders: a table on a terminal, one JSON object a line in a pipe."""
-    endpoints = endpoints_of(url, contour, profile)
+    arguments = to.arguments()
 
     async def main() -> None:
-        async with connect(refresh_token=refresh_token, endpoints=endpoints, profile=profile) as broker:
+        async with connect(**arguments) as broker:
             rows = await broker.orders.list(portfolio)
         await _show([row for row in rows if all_ or row.status == OrderStatus.WORKING])
 
     run_program(until_stopped(main()))
 
 
-def _placing(
-    side: Side,
-    symbol: str,
-    lots: int,
-    limit: Decimal | None,
-    stop: Decimal | None,
-    when: str | None,
-    portfolio: str | None,
-    tif: str | None,
-    comment: str | None,
-    allow_margin: bool,
-) -> Callable[[Broker], Awaitable[CommandResult]]:
-    """Return what places the order that the options describe."""
-    ticker, _, board = symbol.partition("@")
-    if when is not None and stop is None:
-        fail("--when needs --stop", MISUSE_STATUS)
-    if tif is not None and not TimeInForce(tif).known:
-        fail(f"--tif: {tif!r} is no time in force: {', '.join(TimeInForce)}", MISUSE_STATUS)
-    if when is not None and not Condition(when).known:
-        fail(f"--when: {when!r} is no condition: {', '.join(Condition)}", MISUSE_STATUS)
-    if tif is not None and stop is not None and limit is None:
-        fail("--tif means nothing to an order that becomes one at the market", MISUSE_STATUS)
-
-    async def send(broker: Broker) -> CommandResult:
-        orders = broker.orders
-        if stop is not None and limit is not None:
-            return await orders.stop_limit(
-                ticker,
-                side,
-                lots=lots,
-                trigger_price=stop,
-                price=limit,
-                condition=when,
-                portfolio=portfolio,
-                board=board,
-                time_in_force=tif,
-                comment=comment,
-                allow_margin=allow_margin,
-            )
-        if stop is not None:
-            return await orders.stop(
-                ticker,
-                side,
-                lots=lots,
-                trigger_price=stop,
-                condition=when,
-                portfolio=portfolio,
-                board=board,
-                comment=comment,
-                allow_margin=allow_margin,
-            )
-        if limit is not None:
-            return await orders.limit(
-                ticker,
-                side,
-                lots=lots,
-                price=limit,
-                portfolio=portfolio,
-                board=board,
-                time_in_force=tif,
-                comment=comment,
-                allow_margin=allow_margin,
-            )
-        return await orders.market(
-            ticker,
-            side,
-            lots=lots,
-            portfolio=portfolio,
-            board=board,
-            time_in_force=tif,
-            comment=comment,
-            allow_margin=allow_margin,
-        )
-
-    return send
+def _place(side: Side, terms: Terms, to: BrokerOptions) -> None:
+    terms.check()
+    _carry_out(lambda broker: terms.place(broker.orders, side), to)
 
 
-def _carry_out(
-    send: Callable[[Broker], Awaitable[CommandResult]],
-    url: str | None,
-    contour: ContourName | None,
-    profile: str | None,
-    refresh_token: str | None,
-) -> None:
+def _carry_out(send: Callable[[Broker], Awaitable[CommandResult]], to: BrokerOptions) -> None:
     """Send one command and say how it ended, by a line and a status."""
-    endpoints = endpoints_of(url, contour, profile)
+    arguments = to.arguments()
     ends: list[Resolution] = []
 
     async def main() -> None:
-        async with connect(refresh_token=refresh_token, endpoints=endpoints, profile=profile) as broker:
+        async with connect(**arguments) as broker:
             ends.append(await send(broker))
             if isinstance(ends[0], Unknown):
                 try:

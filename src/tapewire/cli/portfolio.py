@@ -7,7 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from tapewire.cli.endpoint_options import Contour, ProfileName, RefreshToken, Url, endpoints_of
+from tapewire.cli.endpoint_options import BrokerOptions
+from tapewire.cli.option_group import grouped
 from tapewire.cli.output import Output
 from tapewire.cli.program import run_program, until_stopped
 from tapewire.client.broker import Broker
@@ -22,21 +23,19 @@ __all__ = ["portfolio"]
 Holding = tuple[str, Summary, list[Position]]
 
 
+@grouped
 def portfolio(
+    to: BrokerOptions,
     names: Annotated[
         Optional[list[str]],  # noqa: UP045  (read by typer at run time)
         typer.Argument(metavar="[NAME]...", help="Default: all of the token."),
     ] = None,
-    url: Url = None,
-    contour: Contour = None,
-    profile: ProfileName = None,
-    refresh_token: RefreshToken = None,
 ) -> None:
     """Show what portfolios are worth and hold: tables on a terminal, one JSON object a line in a pipe."""
-    endpoints = endpoints_of(url, contour, profile)
+    arguments = to.arguments()
 
     async def main() -> None:
-        async with connect(refresh_token=refresh_token, endpoints=endpoints, profile=profile) as broker:
+        async with connect(**arguments) as broker:
             found = [await _read(broker, name) for name in names or broker.portfolios]
         if not found:
             raise ConfigurationError("the token names no portfolio")

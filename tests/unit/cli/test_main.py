@@ -74,3 +74,14 @@ def test_an_address_that_is_none_is_one_line_and_status_2(command: list[str], ur
     assert ended.stderr.startswith("tapewire: ")
     assert ended.stderr.count("\n") == 1
     assert "pw" not in ended.stderr.replace("tapewire", "")
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ["portfolio"], ["order", "list"], ["order", "cancel", "1"]])
+def test_the_way_to_the_broker_may_be_said_to_any_command(command: list[str], tmp_path: Path) -> None:
+    ended = run(*command, "--refresh-token", "x", "--ca-file", str(tmp_path / "nobody.pem"))
+    assert ended.exit_code == 1
+    assert "nobody.pem" in ended.stderr
+    ended = run(*command, "--refresh-token", "x", "--proxy", "ftp://proxy.example")
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith("tapewire: the address of the proxy is not like ")
+    assert ended.stderr.count("\n") == 1
