@@ -14,6 +14,7 @@ import pytest
 
 from tapewire.client.broker import Broker
 from tapewire.client.command_result import Accepted
+from tapewire.client.errors import LimitError
 from tapewire.client.portfolio import Portfolio
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription
@@ -237,3 +238,123 @@ def test_the_state_of_an_instrument_is_whole_after_any_cuts(seed: int) -> None:
 
 def _said(record: InstrumentUpdate) -> list[str]:
     return [name for name in InstrumentUpdate.__struct_fields__ if getattr(record, name) is not UNSET]
+
+
+# --- a past that is not wanted --------------------------------------------------------------------------
+
+
+async def _buy(broker: Broker, lots: int = 1) -> None:
+    bought = await broker.orders.market("SBER", "buy", lots=lots, portfolio="D70001")
+    assert isinstance(bought, Accepted)
+    await asyncio.sleep(1)
+
+
+def test_a_stream_without_history_begins_with_what_happens_next() -> None:
+    async def scenario() -> None:
+        async with SimulatedSystem(seed=1) as system, system.connect() as broker:
+            await asyncio.sleep(2)
+            await _trade_and_stop(broker)
+            own = broker.portfolio("D70001")
+            streams: list[Subscription[Any]] = [
+                own.watch_orders(skip_history=True),
+                own.watch_stop_orders(skip_history=True),
+                own.watch_fills(skip_history=True),
+                own.watch_positions(skip_history=True),
+                own.watch_summary(skip_history=True),
+                own.watch_risk(skip_history=True),
+                broker.portfolio("7500T01").watch_derivatives_risk(skip_history=True),
+            ]
+            for stream in streams:
+                await stream.open()
+            await asyncio.sleep(0.1)
+            assert [stream.received for stream in streams[:4]] == [0, 0, 0, 0]
+            await _buy(broker, lots=2)
+            order, fill = await anext(streams[0]), await anext(streams[2])
+            assert (order.existing, fill.existing) == (False, False)
+            assert fill.quantity_lots <= 2
+            assert streams[1].received == 0, "no conditional order has changed"
+
+    run_virtual(scenario())
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_fills_without_history_are_all_from_then_on_and_each_once_also_over_a_cut(is_cut: bool) -> None:
+    async def scenario() -> None:
+        async with SimulatedSystem(seed=1) as system, system.connect() as broker, system.connect() as other:
+            await asyncio.sleep(2)
+            await _buy(broker, lots=3)
+            async with broker.portfolio("D70001").watch_fills(skip_history=True) as fills:
+                got: list[Fill] = []
+                collecting = asyncio.create_task(_collect(fills, got))
+                await _buy(other, lots=4)
+                if is_cut:
+                    # Another program trades on while this one is away: its connection comes back first.
+                    system.network.cut()
+                    await asyncio.sleep(0.01)
+                    await other.orders.open()
+                    await other.orders.market("SBER", "buy", lots=5, portfolio="D70001")
+                else:
+                    await _buy(other, lots=5)
+                await _until_whole(broker, fills)
+                await asyncio.sleep(5)
+                assert sum(fill.quantity_lots for fill in got) == 9, "not the three of before"
+                assert len({fill.id for fill in got}) == len(got)
+                collecting.cancel()
+
+    run_virtual(scenario())
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_chosen_statuses_choose_from_the_past_alone(is_cut: bool) -> None:
+    async def scenario() -> None:
+        async with SimulatedSystem(seed=1) as system, system.connect() as broker, system.connect() as other:
+            await asyncio.sleep(2)
+            await _buy(broker)
+            works = await broker.orders.limit("SBER", "buy", lots=1, price=Decimal(280), portfolio="D70001")
+            assert isinstance(works, Accepted), works
+            async with broker.portfolio("D70001").watch_orders(statuses=["working"]) as orders:
+                got: list[Order] = []
+                collecting = asyncio.create_task(_collect(orders, got))
+                await asyncio.sleep(1)
+                assert [(row.id, row.status, row.existing) for row in got] == [
+                    (works.order.number, "working", True)
+                ]
+                got.clear()
+                if is_cut:
+                    system.network.cut()
+                    await asyncio.sleep(0.01)
+                    await other.orders.open()
+                await other.orders.cancel(works.order)
+                await _until_whole(broker, orders)
+                await asyncio.sleep(5)
+                assert [(row.id, row.status) for row in got] == [(works.order.number, "canceled")], (
+                    "though not chosen"
+                )
+                collecting.cancel()
+
+    run_virtual(scenario())
+
+
+def test_a_state_without_history_is_told_after_a_cut_all_the_same() -> None:
+    async def scenario() -> None:
+        async with (
+            SimulatedSystem(seed=1) as system,
+            system.connect() as broker,
+            broker.portfolio("7500T01").watch_derivatives_risk(skip_history=True) as risks,
+        ):
+            await asyncio.sleep(30)
+            assert risks.received == 0, "nothing has changed"
+            system.network.cut()
+            assert isinstance(await anext(risks), DerivativesRisk)
+
+    run_virtual(scenario())
+
+
+@pytest.mark.parametrize("statuses", [[], ["done"], "done"])
+def test_statuses_that_do_not_exist_are_refused_at_once(statuses: Any) -> None:
+    async def scenario() -> None:
+        async with SimulatedSystem(seed=1) as system, system.connect() as broker:
+            with pytest.raises(LimitError, match="the limit is working, filled, canceled, rejected"):
+                broker.portfolio("D70001").watch_orders(statuses=statuses)
+
+    run_virtual(scenario())

@@ -68,6 +68,7 @@ NAMES = {
     "OverflowEvent",
     "Portfolio",
     "Position",
+    "PressureEvent",
     "Quote",
     "RefusedError",
     "RefusedEvent",

@@ -30,10 +30,18 @@ from tapewire.client.errors import TapewireError
 from tapewire.client.feed import Feed
 from tapewire.client.gap import Gap, GapState
 from tapewire.client.http_reader import HttpReader, path_of
-from tapewire.model import DAY_S, Bar, Cluster, TopicKind, Trade, bar_opening_s
+from tapewire.model import DAY_S, UNSET, Bar, Cluster, TopicKind, Trade, bar_opening_s
 from tapewire.ports.clock import Clock
 from tapewire.protocol.errors import MalformedMessageError
-from tapewire.protocol.requests import SubscribeBars, SubscribeClusters, SubscribeTrades, interval_seconds
+from tapewire.protocol.requests import (
+    PortfolioRequest,
+    SubscribeBars,
+    SubscribeClusters,
+    SubscribeOrders,
+    SubscribeStopOrders,
+    SubscribeTrades,
+    interval_seconds,
+)
 
 __all__ = ["FILLED_MAX", "Backfill", "newest_record"]
 
@@ -88,9 +96,21 @@ class Backfill:
             newest = newest_record(feed)
             if isinstance(newest, Cluster):
                 feed.request = msgspec.structs.replace(request, since_s=newest.time_s)
-        elif feed.sieve is not None and getattr(request, "skip_history", False):
+        elif isinstance(request, PortfolioRequest):
+            self._want_all_rows(feed, request)
+
+    def _want_all_rows(self, feed: Feed, request: PortfolioRequest) -> None:
+        """Ask for the rows that were not wanted at first: among them is what has changed meanwhile."""
+        whole = request
+        if isinstance(request, SubscribeOrders | SubscribeStopOrders):
+            whole = msgspec.structs.replace(request, skip_history=False, order_statuses=UNSET)
+        elif getattr(request, "skip_history", False):
+            whole = msgspec.structs.replace(request, skip_history=False)
+        if whole == request:
+            return
+        if feed.sieve is not None:
             feed.sieve.unseen_before = feed.gap.since if feed.gap is not None else None
-            feed.request = msgspec.structs.replace(request, skip_history=False)
+        feed.request = whole
 
     async def fill(self, feed: Feed, gap: Gap) -> None:
         """Fetch what a stream has missed, give it to subscribers, then what was held back meanwhile."""

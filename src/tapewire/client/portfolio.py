@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol, TypeVar
+
+import msgspec
 
 from tapewire.client.buffer import BufferPolicy, Conflate, Fail
 from tapewire.client.callback import Callbacks, calling
+from tapewire.client.errors import LimitError
 from tapewire.client.http_reader import HttpReader, path_of
 from tapewire.client.subscription import Subscription
 from tapewire.model import (
@@ -14,6 +18,7 @@ from tapewire.model import (
     Fill,
     LegacyStopOrder,
     Order,
+    OrderStatus,
     Position,
     Record,
     Risk,
@@ -115,23 +120,47 @@ class Portfolio:
     def watch_orders(
         self,
         *,
+        statuses: Collection[OrderStatus | str] | None = None,
+        skip_history: bool = False,
         format: Format = Format.SIMPLE,  # noqa: A002  (the word of the wire)
         buffer: BufferPolicy | None = None,
     ) -> Subscription[Order]:
         """Return the stream of direct orders: each row is the whole order as a command or fill has left it.
 
         Slim and Heavy lack only duplicates (``quantity``, ``filled``).
+
+        Args:
+            statuses: Which orders of the past come first: ``["working"]``. None: all. What happens live always
+                comes.
+            skip_history: No orders of the past.
+            format: Spelling on the wire.
+            buffer: What happens when the consumer is slower than the stream.
+
+        Raises:
+            LimitError: There is no such status.
         """
-        return self._stream(SubscribeOrders, Order, format, buffer or Fail(), "orders")
+        return self._stream(
+            SubscribeOrders, Order, format, buffer or Fail(), "orders", skip_history, _statuses(statuses)
+        )
 
     def watch_stop_orders(
         self,
         *,
+        statuses: Collection[OrderStatus | str] | None = None,
+        skip_history: bool = False,
         format: Format = Format.SIMPLE,  # noqa: A002  (the word of the wire)
         buffer: BufferPolicy | None = None,
     ) -> Subscription[StopOrder]:
-        """Return the stream of conditional orders: each row is the whole order. Formats as of orders."""
-        return self._stream(SubscribeStopOrders, StopOrder, format, buffer or Fail(), "stop_orders")
+        """Return the stream of conditional orders: each row is the whole order. Options as of orders."""
+        return self._stream(
+            SubscribeStopOrders,
+            StopOrder,
+            format,
+            buffer or Fail(),
+            "stop_orders",
+            skip_history,
+            _statuses(statuses),
+        )
 
     def watch_legacy_stop_orders(
         self,
@@ -150,6 +179,7 @@ class Portfolio:
     def watch_fills(
         self,
         *,
+        skip_history: bool = False,
         format: Format = Format.SIMPLE,  # noqa: A002  (the word of the wire)
         buffer: BufferPolicy | None = None,
     ) -> Subscription[Fill]:
@@ -157,42 +187,47 @@ class Portfolio:
 
         Heavy alone has ``short_name``, ``currency`` and ``settles_at``; Slim lacks also ``quantity``, a duplicate.
         """
-        return self._stream(SubscribeFills, Fill, format, buffer or Fail(), "fills")
+        return self._stream(SubscribeFills, Fill, format, buffer or Fail(), "fills", skip_history)
 
     def watch_positions(
         self,
         *,
+        skip_history: bool = False,
         format: Format = Format.SIMPLE,  # noqa: A002  (the word of the wire)
         buffer: BufferPolicy | None = None,
     ) -> Subscription[Position]:
         """Return the stream of positions: a whole row whenever lots or money of it have changed.
 
         Brokers need not send a row when only prices have moved. Slim counts in units only and lacks all lots;
-        Heavy lacks duplicates.
+        Heavy lacks duplicates. Rows have no time: after a cut ``skip_history`` brings those as well that were
+        left out at first.
         """
-        return self._stream(SubscribePositions, Position, format, buffer or Fail(), "positions")
+        return self._stream(SubscribePositions, Position, format, buffer or Fail(), "positions", skip_history)
 
     def watch_summary(
         self,
         *,
+        skip_history: bool = False,
         format: Format = Format.SIMPLE,  # noqa: A002  (the word of the wire)
         buffer: BufferPolicy | None = None,
     ) -> Subscription[Summary]:
         """Return the stream of what the portfolio is worth and can buy. All formats hold the same."""
-        return self._stream(SubscribeSummary, Summary, format, buffer or Conflate(), "summary")
+        return self._stream(SubscribeSummary, Summary, format, buffer or Conflate(), "summary", skip_history)
 
     def watch_risk(
         self,
         *,
+        skip_history: bool = False,
         format: Format = Format.SIMPLE,  # noqa: A002  (the word of the wire)
         buffer: BufferPolicy | None = None,
     ) -> Subscription[Risk]:
         """Return the stream of margins. All formats hold the same."""
-        return self._stream(SubscribeRisk, Risk, format, buffer or Conflate(), "risk")
+        return self._stream(SubscribeRisk, Risk, format, buffer or Conflate(), "risk", skip_history)
 
     def watch_derivatives_risk(
         self,
         *,
+        skip_history: bool = False,
         format: Format = Format.SIMPLE,  # noqa: A002  (the word of the wire)
         buffer: BufferPolicy | None = None,
     ) -> Subscription[DerivativesRisk]:
@@ -201,7 +236,12 @@ class Portfolio:
         Slim lacks ``balance_money`` and ``margin``, Heavy the first.
         """
         return self._stream(
-            SubscribeDerivativesRisk, DerivativesRisk, format, buffer or Conflate(), "derivatives_risk"
+            SubscribeDerivativesRisk,
+            DerivativesRisk,
+            format,
+            buffer or Conflate(),
+            "derivatives_risk",
+            skip_history,
         )
 
     # --- called with every record: ``@portfolio.on_orders()`` ---------------------------------------------
@@ -222,9 +262,30 @@ class Portfolio:
         form: Format,
         policy: BufferPolicy,
         name: str,
+        skip_history: bool = False,
+        statuses: tuple[OrderStatus, ...] = (),
     ) -> Subscription[R]:
         asked = request(guid="", exchange=self.exchange, portfolio=self.name, format=Format(form))
+        if skip_history:
+            asked = msgspec.structs.replace(asked, skip_history=True)
+        if statuses:
+            asked = msgspec.structs.replace(asked, order_statuses=statuses)
         return self._make_stream(asked, record, policy, f"{name}:{self.name}")
 
     def _path(self, *parts: str) -> str:
         return path_of("md", "v2", "Clients", self.exchange, self.name, *parts)
+
+
+def _statuses(chosen: Collection[OrderStatus | str] | None) -> tuple[OrderStatus, ...]:
+    """Return statuses that exist; empty: all.
+
+    Raises:
+        LimitError: They are none, or one of them does not exist.
+    """
+    if chosen is None:
+        return ()
+    statuses = tuple(OrderStatus(status) for status in ([chosen] if isinstance(chosen, str) else chosen))
+    unknown = next((status for status in statuses if not status.known), None)
+    if unknown is not None or not statuses:
+        raise LimitError("statuses of orders", unknown or "none", ", ".join(OrderStatus))
+    return statuses
