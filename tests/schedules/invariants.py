@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -21,7 +21,6 @@ from tapewire.client.link import LinkState
 from tapewire.client.states import SubscriptionState
 from tapewire.gateway.session import DataSession
 from tapewire.protocol.limits import CONNECTIONS_PER_USER_MAX
-from tapewire.protocol.requests import SubscribeTrades
 
 __all__ = ["always", "at_rest", "in_what_came", "when_closed"]
 
@@ -134,13 +133,6 @@ def _tape(world: World, holder: Holder, told: Sequence[Any], *, must_be_whole: b
     if holder.known is None:
         return
     first = min(holder.known, happened.index(ids[0]) if ids else holder.known)
-    if holder.kind is Kind.PAST_TRADES and ids:
-        request = holder.stream.request
-        assert isinstance(request, SubscribeTrades)
-        page = sum(1 for _ in takewhile(lambda trade: trade.existing, holder.records))
-        if page >= request.depth:
-            # A full page may have been read later than the answer was given: what it has no room for is older.
-            first = happened.index(ids[0])
     last = len(happened) if must_be_whole else happened.index(ids[-1]) + 1 if ids else first
     got = set(ids)
     missing = [trade for trade in told[first:last] if trade.id not in got]

@@ -22,6 +22,9 @@ FOUND = {
     279: "a deadline a rounding error away was waited for without a pause",
     293: "a subscriber that overflowed took a trade from the next one",
     306: "streams were not cancelled because the token had ended",
+    402: "a trade was neither in a past that was read late nor told live",
+    1023: "the same, of another length",
+    1279: "the same, with more trades than the past had room for",
 }
 
 

@@ -12,7 +12,7 @@ healthy reader is never cut by its own questions, nor for having many subscripti
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import StrEnum
 
 from tapewire.gateway.burst import Burst
@@ -262,16 +262,19 @@ class Outbox:
             outlet.paced = _Paced()
             self._held[outlet] = None
 
-    def put_past(self, outlet: Outlet, past: Iterable[bytes], known: int = 0) -> None:
-        """Send ``past`` as the socket takes it, then the events that were held, without the first ``known``."""
+    def put_past(self, outlet: Outlet, past: Iterable[bytes], known: Collection[int] = ()) -> None:
+        """Send ``past`` as the socket takes it, then the events that were held.
+
+        Without those that are ``known`` from the past: places among them, from 0.
+        """
         if self._is_closed:
             return
         paced = outlet.paced
         assert paced is not None, "hold() comes first"
         del self._held[outlet]
-        for _ in range(known):
-            paced.live.popleft()
-        self.irreplaceable -= known
+        if known:
+            paced.live = deque(live for place, live in enumerate(paced.live) if place not in known)
+            self.irreplaceable -= len(known)
         paced.past = iter(past)
         self._paced[outlet] = paced
         self._has_something()

@@ -58,11 +58,13 @@ from tapewire.protocol.requests import (
 )
 from tapewire.protocol.tokens import Claims, Scope
 
-__all__ = ["DataSession", "SessionServices"]
+__all__ = ["PAST_SPARE_TRADES", "DataSession", "SessionServices"]
 
 HISTORY_UNREADABLE = "The history cannot be read"
 #: How long a venue may take to say what came before a subscription.
 PAST_DEADLINE_S = 10.0
+#: Trades read beyond what was asked for: so many may happen before the venue looks, and the past is whole.
+PAST_SPARE_TRADES = 128
 
 #: The right that a stream of a portfolio needs.
 SCOPES = {
@@ -235,8 +237,7 @@ class DataSession:
             subscription.hold()
         first = feed.add(subscription)
         if past is not None:
-            is_wanted = _wanted_orders(request)
-            task = self._services.spawn(self._send_past(subscription, feed.key, past, is_wanted))
+            task = self._services.spawn(self._send_past(subscription, feed.key, past, request))
             self._pasts[subscription] = task
             task.add_done_callback(lambda _: self._pasts.pop(subscription, None))
         elif first is not None and not _wants_no_history(request):
@@ -247,7 +248,7 @@ class DataSession:
         """Return how to read what comes before the live records, None where nothing does."""
         query = self._services.query
         if isinstance(request, SubscribeTrades) and request.depth > 0:
-            return partial(_recent_trades, query, topic, request.depth)
+            return partial(_recent_trades, query, topic, request.depth + PAST_SPARE_TRADES)
         if isinstance(request, SubscribeBars) and not request.skip_history:
             return partial(_bars, query, topic, request.since_s)
         if isinstance(request, SubscribeInstrument):
@@ -261,7 +262,7 @@ class DataSession:
         subscription: Subscription,
         key: FeedKey,
         past: Past,
-        is_wanted: Callable[[Record], bool] | None,
+        request: SubscribeRequest,
     ) -> None:
         try:
             async with self._services.past_slots, asyncio.timeout(PAST_DEADLINE_S):
@@ -274,7 +275,8 @@ class DataSession:
                 self._answer(subscription.guid, ResultCode.UNAVAILABLE, HISTORY_UNREADABLE)
             raise
         if not subscription.is_cancelled:
-            subscription.begin(records, reached, encoder(key), is_wanted)
+            length_max = request.depth if isinstance(request, SubscribeTrades) else None
+            subscription.begin(records, reached, encoder(key), _wanted_orders(request), length_max)
 
     def _cancel(self, guid: str) -> None:
         subscription = self._subscriptions.pop(guid, None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Sequence
+from operator import attrgetter
 
 from tapewire.gateway.burst import Burst
 from tapewire.gateway.feeds import Event, EventFeed, StateFeed
@@ -89,15 +91,32 @@ class Subscription(Outlet):
         reached: StreamPosition,
         write: Callable[[Record], bytes],
         is_wanted: Callable[[Record], bool] | None = None,
+        length_max: int | None = None,
     ) -> None:
-        """Send the past and continue behind it: what the past already holds is dropped.
+        """Send the past and continue behind it: nothing is told twice, and nothing is left out.
 
-        ``is_wanted`` says which records of the past are sent; None: all.
+        Trades that have happened since :meth:`hold` are told live and taken out of the past; of all other records
+        the past has the newest form, and live ones that it tells are dropped. ``is_wanted`` says which records of
+        the past are sent, None: all; ``length_max`` how many, the newest.
         """
+        if isinstance(self.feed, EventFeed):
+            # What has happened and was not delivered yet is in the past too.
+            self.feed.deliver()
         waiting, self._joining = self._joining or [], None
-        newest = past[-1] if past else None
-        known = sum(_is_known(position, record, newest, reached) for position, record in waiting)
-        sent = past if is_wanted is None else filter(is_wanted, past)
+        before = _before(past, waiting)
+        known: Collection[int] = ()
+        if before is None:
+            before = past
+            newest = past[-1] if past else None
+            known = {
+                place
+                for place, (position, record) in enumerate(waiting)
+                if _is_known(position, record, newest, reached)
+                and (record is None or is_wanted is None or is_wanted(record))
+            }
+        if length_max is not None:
+            before = before[max(0, len(before) - length_max) :]
+        sent = before if is_wanted is None else filter(is_wanted, before)
         self._outbox.put_past(self, (write(record) for record in sent), known)
         if self._hurry is not None:
             self._hurry()
@@ -113,6 +132,20 @@ class Subscription(Outlet):
     def _remember(self, position: StreamPosition, record: Record | None) -> None:
         if self._joining is not None and self.paced is not None:  # else the outbox is closed and has not taken it
             self._joining.append((position, record))
+
+
+def _before(
+    past: Sequence[Record], waiting: Sequence[tuple[StreamPosition, Record | None]]
+) -> Sequence[Record] | None:
+    """Return the part of a tape that is older than the live trades that wait; None: this is no such tape."""
+    first, last = (waiting[0][1], waiting[-1][1]) if waiting else (None, None)
+    newest = past[-1] if past else None
+    if not (isinstance(first, Trade) and isinstance(last, Trade) and isinstance(newest, Trade)):
+        return None
+    if newest.id > last.id:
+        # The venue has begun anew in between, and has told some of them to nobody.
+        return None
+    return past[: bisect_left(past, first.id, key=attrgetter("id"))]
 
 
 def _is_known(

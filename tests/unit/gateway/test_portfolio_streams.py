@@ -209,6 +209,24 @@ def test_a_past_that_cannot_be_read_ends_the_subscription_with_a_second_answer()
     run(scenario)
 
 
+def test_an_order_that_ends_while_the_past_is_read_is_told() -> None:
+    """It is none of the working ones of the past any more; what happens live is told whatever it is."""
+
+    async def scenario(world: World) -> None:
+        world.venue.page_delays_s = (0.5, 0.0)
+        peer = await world.connect()
+        tell(world, TopicKind.ORDERS, order("1", status=OrderStatus.WORKING))
+        assert await asked(peer, TopicKind.ORDERS, orderStatuses=["working"]) == 200
+        tell(world, TopicKind.ORDERS, order("2", status=OrderStatus.WORKING))
+        tell(world, TopicKind.ORDERS, order("3", status=OrderStatus.WORKING))
+        tell(world, TopicKind.ORDERS, order("2", status=OrderStatus.FILLED))
+        await asyncio.sleep(SETTLED_S)
+        got = [(row["id"], row["status"], row["existing"]) for row in peer.data("g")]
+        assert got == [("1", "working", True), ("3", "working", True), ("2", "filled", False)]
+
+    run(scenario)
+
+
 def test_what_happens_in_a_portfolio_overtakes_a_market_that_rests() -> None:
     """While the pulse rests after a dear beat, orders, positions and sums are written all the same."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tapewire.gateway.session import PAST_SPARE_TRADES
 from tapewire.model import TopicKind
 from tapewire.ports.query import TradesPage
 from tapewire.ports.venue import UnknownTopicError
@@ -83,6 +84,25 @@ def test_trades_come_as_answer_then_past_then_live(opcode: str) -> None:
         assert peer.order() == ["answer t"] + ["data t"] * 5
         assert [trade["id"] for trade in peer.data("t")] == [trade.id for trade in past[2:] + live]
         assert [trade["existing"] for trade in peer.data("t")] == [True] * 3 + [False] * 2
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("meanwhile", [1, 3, 4, 150])
+def test_a_past_that_is_read_late_ends_where_live_trades_begin(meanwhile: int) -> None:
+    async def scenario(world: World) -> None:
+        peer = await world.connect()
+        world.venue.page_delays_s = (0.5, 0.5)
+        past = [world.venue.publish_trade(SBER, 300 + step) for step in range(200)]
+        assert await peer.asked(TRADES, "t", depth=3) == 200
+        live = [world.venue.publish_trade(SBER, 310 + step) for step in range(meanwhile)]
+        await asyncio.sleep(0.7)
+        live.append(world.venue.publish_trade(SBER, 320))
+        await asyncio.sleep(SETTLED_S)
+        # More than the spare ones leave no room for what was before, but nothing is missed.
+        before = past[-3:] if meanwhile <= PAST_SPARE_TRADES else []
+        assert [trade["id"] for trade in peer.data("t")] == [trade.id for trade in before + live]
+        assert [trade["existing"] for trade in peer.data("t")] == [True] * len(before) + [False] * len(live)
 
     run(scenario)
 

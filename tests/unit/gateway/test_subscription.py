@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 from tapewire.gateway.feeds import Event, EventFeed, FeedKey
 from tapewire.gateway.outbox import Outbox
@@ -79,6 +80,45 @@ def test_while_the_past_is_read_nothing_is_marked_and_everything_counts() -> Non
     assert (desk.marks, desk.sent()) == (1, [2, 3, 4, 5, 6])
     desk.live(7)
     assert (desk.marks, desk.sent()) == (2, [7])
+
+
+def test_what_was_not_delivered_yet_when_the_past_comes_is_sent_once() -> None:
+    desk = Desk()
+    desk.subscription.hold()
+    feed = desk.subscription.feed
+    assert isinstance(feed, EventFeed)
+    feed.add(desk.subscription)
+    feed.happened(StreamPosition("one", 4), trade(4))
+    desk.begin(3, 4, reached=StreamPosition("one", 4))
+    feed.deliver()
+    assert [json.loads(message)["data"]["id"] for message in taken(desk.outbox)[1:]] == [4]
+
+
+def test_live_trades_that_a_short_past_has_no_room_for_are_sent() -> None:
+    desk = Desk()
+    desk.subscription.hold()
+    for number in (4, 5, 6):
+        desk.live(number)
+    desk.begin(6, reached=StreamPosition("one", 6))
+    assert desk.sent() == [4, 5, 6]
+
+
+def test_a_past_shows_the_newest_of_what_was_before() -> None:
+    desk = Desk()
+    desk.subscription.hold()
+    desk.live(4)
+    past = [trade(number) for number in (1, 2, 3, 4)]
+    desk.subscription.begin(past, StreamPosition("one", 4), desk.write, length_max=2)
+    assert desk.sent() == [2, 3, 4]
+
+
+def test_a_page_of_a_later_epoch_tells_what_nobody_was_told() -> None:
+    desk = Desk()
+    desk.subscription.hold()
+    desk.live(4)
+    desk.begin(3, 4, 5, reached=StreamPosition("two", 1))
+    desk.live(6, epoch="two", sequence=2)
+    assert desk.sent() == [3, 4, 5, 6]
 
 
 def test_a_page_of_a_later_epoch_holds_what_came_before_it() -> None:
