@@ -96,6 +96,8 @@ class Play:
         for holder in holders:
             holder.go_on()
         loop = asyncio.get_running_loop()
+        # A gap in a state is open until a state comes, and of some there may have been none yet.
+        world.tell_all()
         # Until then a client may not know that a connection is dead.
         await asyncio.sleep(NOTICED_S)
         until_s = loop.time() + QUIET_S

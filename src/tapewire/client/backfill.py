@@ -3,13 +3,13 @@
 ==============================  ================================================================================
 stream                          how its gap is closed
 ==============================  ================================================================================
-book, quotes, summary, risks    the first message of the restored stream says all
+book, quotes, summary, risks    the first message of the restored stream says all; until then it is open
 positions, orders, fills        the restored stream begins with all rows of the session; those that
                                 were delivered already are left out (``sieve``)
 bars                            the restored stream begins with the newest bar that was delivered; where more
                                 are missing than a stream carries, ``history`` over HTTP from that bar on
-clusters                        the restored stream begins with the newest one that was delivered
-instrument changes              the first message of the restored stream says all
+clusters                        the restored stream begins with the newest one that was delivered; the same
+instrument changes              the first message of the restored stream says all; the same
 trades                          ``alltrades`` over HTTP from the last trade on, while live ones are held back
 ==============================  ================================================================================
 """
@@ -76,6 +76,8 @@ class Backfill:
     def prepare(self, feed: Feed) -> None:
         """Make a feed that has lost its connection ready to be asked for again; more than once is as once."""
         request = feed.request
+        if feed.begins_whole:
+            feed.await_first()
         if isinstance(request, SubscribeTrades):
             if feed not in self._last_ids:
                 newest = newest_record(feed)

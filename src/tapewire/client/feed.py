@@ -99,6 +99,16 @@ class Feed:
         return self.kind in STATE_KINDS
 
     @property
+    def begins_whole(self) -> bool:
+        """Whether the first message after a cut says all, whatever the later ones say."""
+        return self.is_state or self.kind is TopicKind.INSTRUMENT
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the first message has not come yet since :meth:`await_first`."""
+        return self._is_known is _is_none_known
+
+    @property
     def received(self) -> int:
         """What has come in for all subscriptions together: a number that changes when something comes."""
         return sum(one.buffer.received for one in self.subscriptions)
@@ -151,6 +161,10 @@ class Feed:
         """Leave out live messages that are late: what they tell was fetched. The first other one ends that."""
         self._is_known = is_known
 
+    def await_first(self) -> None:
+        """Have ``on_caught_up`` called when the next message comes."""
+        self._is_known = _is_none_known
+
     def put_record(self, record: Record | Gap) -> None:
         """Give subscribers a record that did not come over the connection, or the mark of a gap."""
         for subscription in tuple(self.subscriptions):
@@ -201,6 +215,10 @@ class Feed:
                 self.opened.set_exception(error)
                 # Whoever asked may be gone.
                 self.opened.exception()
+
+
+def _is_none_known(message: bytes) -> bool:
+    return False
 
 
 def lane_of(kind: TopicKind) -> Lane:

@@ -230,10 +230,10 @@ class Fleet:
             self._feed_of[subscription] = fresh
             if subscription.state is SubscriptionState.RESTORING:
                 subscription.granted()
-        # Its connection may have been lost meanwhile: the first state of the new one says all.
-        self._gaps.granted(old)
-        self.drop(old)
         held = fresh.release_held()
+        # Its connection may have been lost meanwhile: the first state of the new one says all.
+        self._gaps.passed_on(old, fresh, has_come=bool(held))
+        self.drop(old)
         if held:
             fresh.put(held[-1])
         self._reroute(fresh)

@@ -18,7 +18,7 @@ GAPS_KEPT_MAX = 10_000
 class GapState(Enum):
     """What has become of a gap."""
 
-    #: The connection is not restored yet, or what was missed is being fetched.
+    #: The connection is not restored yet, or what was missed has not come yet.
     OPEN = "open"
     #: Nothing is missing: a newer state replaced what was missed, or it was fetched.
     FILLED = "filled"

@@ -13,6 +13,7 @@ from tapewire.client.backfill import Backfill
 from tapewire.client.events import Events, GapClosedEvent, GapOpenedEvent
 from tapewire.client.feed import Feed
 from tapewire.client.gap import Gap, GapLedger, GapState
+from tapewire.client.states import SubscriptionState
 
 __all__ = ["GapKeeper"]
 
@@ -61,20 +62,31 @@ class GapKeeper:
             feed.gap = Gap(stream=feed.name, since=self._backfill.now() - ago, cause=cause)
             self.ledger.begin(feed.gap)
             self._events.tell(GapOpenedEvent(gap=feed.gap))
+        if feed.begins_whole:
+            feed.on_caught_up = partial(self._arrived, feed)
         self._backfill.prepare(feed)
 
     def granted(self, feed: Feed) -> None:
-        """Note that a feed's data flow; what was missed is fetched where that is needed."""
-        gap, feed.gap = feed.gap, None
-        if gap is None:
+        """Note that a feed may send; what was missed is fetched where that is needed."""
+        gap = feed.gap
+        if gap is None or feed.is_awaited:
             return
-        gap.until = self._backfill.now()
         if not self._backfill.is_needed(feed):
-            gap.state = GapState.FILLED
-            self._close(gap)
+            self._flows(feed)
         else:
+            feed.gap = None
+            gap.until = self._backfill.now()
             task = asyncio.create_task(self._fill(feed, gap), name=f"gap of {feed.name}")
             self._filling[feed] = _Filling(task, gap)
+
+    def passed_on(self, feed: Feed, successor: Feed, *, has_come: bool) -> None:
+        """Let the successor of a feed fill its gap, if there is one: with what has come for it, or the next."""
+        successor.gap, feed.gap = feed.gap, None
+        if has_come:
+            self._flows(successor)
+        elif successor.gap is not None:
+            successor.await_first()
+            successor.on_caught_up = partial(self._arrived, successor)
 
     def stop(self, feed: Feed) -> None:
         """Fetch no more for a feed; its gap is open."""
@@ -88,6 +100,20 @@ class GapKeeper:
         gap, feed.gap = feed.gap, None
         if gap is not None:
             gap.state, gap.reason = GapState.LEFT, reason
+            self._close(gap)
+
+    def _arrived(self, feed: Feed) -> None:
+        """Take note of the message that says all; it may come before the answer."""
+        self._reroute(feed)
+        if feed.state is SubscriptionState.ACTIVE:
+            self._flows(feed)
+
+    def _flows(self, feed: Feed) -> None:
+        """Close the gap of a feed, if there is one: what it sends says all."""
+        gap, feed.gap = feed.gap, None
+        if gap is not None:
+            gap.until = self._backfill.now()
+            gap.state = GapState.FILLED
             self._close(gap)
 
     async def _fill(self, feed: Feed, gap: Gap) -> None:
