@@ -25,6 +25,7 @@ FOUND = {
     402: "a trade was neither in a past that was read late nor told live",
     1023: "the same, of another length",
     1279: "the same, with more trades than the past had room for",
+    1641: "a stream was not cancelled because two tokens in a row had ended",
 }
 
 

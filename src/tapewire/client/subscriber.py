@@ -38,7 +38,7 @@ from tapewire.protocol.requests import Unsubscribe, request_bytes
 
 __all__ = ["REFUSED_PAUSE_MAX_S", "REFUSED_PAUSE_S", "TRIES_MAX", "FeedOwner", "Subscriber"]
 
-#: Requests for one stream that may go unanswered in a row.
+#: Requests for one stream that may go unanswered in a row, and requests to take one back that may be refused.
 TRIES_MAX = 3
 #: Pause before a stream is asked for again that a busy broker has refused: drawn between these, and twice as long
 #: with each refusal of that stream in a row, up to the bound.
@@ -334,20 +334,25 @@ class Subscriber:
         if not feed.guid:
             return
         self._forget_guid(feed)
-        connection = self._connection
-        if connection is not None and connection.is_open:
-            refused = partial(self._not_withdrawn, connection, feed.guid, self._tokens.fetched)
-            connection.session.ignore_answer(feed.guid, refused)
-            connection.send(request_bytes(Unsubscribe(guid=feed.guid, token=self._tokens.newest)))
+        if self._connection is not None:
+            self._unsubscribe(self._connection, feed.guid, 1)
+
+    def _unsubscribe(self, connection: Connection[Session], guid: str, tries: int) -> None:
+        if connection.is_open:
+            refused = partial(self._not_withdrawn, connection, guid, self._tokens.fetched, tries)
+            connection.session.ignore_answer(guid, refused)
+            connection.send(request_bytes(Unsubscribe(guid=guid, token=self._tokens.newest)))
 
     def _not_withdrawn(
-        self, connection: Connection[Session], guid: str, tokens_fetched: int, answer: SystemMessage
+        self, connection: Connection[Session], guid: str, tokens_fetched: int, tries: int, answer: SystemMessage
     ) -> None:
         """A token that has ended takes nothing back: the broker would go on sending what nobody wants."""
-        if answer.http_code == ResultCode.UNAUTHORIZED:
-            self._spawn(self._renew_and_withdraw(connection, guid, tokens_fetched))
+        if answer.http_code == ResultCode.UNAUTHORIZED and tries < TRIES_MAX:
+            self._spawn(self._renew_and_withdraw(connection, guid, tokens_fetched, tries + 1))
 
-    async def _renew_and_withdraw(self, connection: Connection[Session], guid: str, tokens_fetched: int) -> None:
+    async def _renew_and_withdraw(
+        self, connection: Connection[Session], guid: str, tokens_fetched: int, tries: int
+    ) -> None:
         while self._tokens.fetched == tokens_fetched and connection.is_open:
             try:
                 await self._tokens.renew()
@@ -357,9 +362,7 @@ class Subscriber:
                 return
             except TapewireError:
                 await asyncio.sleep(self._random.uniform(*REFUSED_PAUSE_S))
-        if connection.is_open:
-            connection.session.ignore_answer(guid)
-            connection.send(request_bytes(Unsubscribe(guid=guid, token=self._tokens.newest)))
+        self._unsubscribe(connection, guid, tries)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine, name=f"request on {self._name}")
