@@ -13,6 +13,7 @@ from tapewire.gateway.subscription import Subscription
 from tapewire.gateway.windows import Windows
 from tapewire.model import Side, StreamPosition, Topic, TopicKind, Trade
 from tapewire.protocol.words import Format
+from tapewire.simulation import run_virtual
 from unit.gateway.mail import burst, no_past_breaks, taken
 
 TAPE = Topic(TopicKind.TRADES, "MOEX", "SBER", "TQBR")
@@ -35,12 +36,13 @@ def trade(number: int) -> Trade:
 class Desk:
     """A subscription whose records are written as their numbers."""
 
-    def __init__(self, messages_max: int = 100) -> None:
+    def __init__(self, messages_max: int = 100, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self.marks = 0
         self.outbox = Outbox(self.mark, lambda: None, no_past_breaks, messages_max=messages_max)
-        loop = asyncio.new_event_loop()
-        rhythm = Rhythm(Windows(loop), Pulse(loop, loop.time))
-        loop.close()
+        beating = loop or asyncio.new_event_loop()
+        rhythm = Rhythm(Windows(beating), Pulse(beating, beating.time))
+        if loop is None:
+            beating.close()
         feed = EventFeed(FeedKey(TAPE, Format.SIMPLE), rhythm)
         self.subscription = Subscription("g", feed, self.outbox, None)
 
@@ -83,15 +85,18 @@ def test_while_the_past_is_read_nothing_is_marked_and_everything_counts() -> Non
 
 
 def test_what_was_not_delivered_yet_when_the_past_comes_is_sent_once() -> None:
-    desk = Desk()
-    desk.subscription.hold()
-    feed = desk.subscription.feed
-    assert isinstance(feed, EventFeed)
-    feed.add(desk.subscription)
-    feed.happened(StreamPosition("one", 4), trade(4))
-    desk.begin(3, 4, reached=StreamPosition("one", 4))
-    feed.deliver()
-    assert [json.loads(message)["data"]["id"] for message in taken(desk.outbox)[1:]] == [4]
+    async def scenario() -> None:
+        desk = Desk(loop=asyncio.get_running_loop())
+        desk.subscription.hold()
+        feed = desk.subscription.feed
+        assert isinstance(feed, EventFeed)
+        feed.add(desk.subscription)
+        feed.happened(StreamPosition("one", 4), trade(4))
+        desk.begin(3, 4, reached=StreamPosition("one", 4))
+        feed.deliver()
+        assert [json.loads(message)["data"]["id"] for message in taken(desk.outbox)[1:]] == [4]
+
+    run_virtual(scenario)
 
 
 def test_live_trades_that_a_short_past_has_no_room_for_are_sent() -> None:
