@@ -23,6 +23,7 @@ from tapewire.client.fleet import Fleet
 from tapewire.client.http_reader import HttpReader
 from tapewire.client.order_entry import OrderEntry
 from tapewire.client.quota import Quota
+from tapewire.client.reach import Reach
 from tapewire.client.securities import search_securities
 from tapewire.client.tokens import TokenKeeper
 from tapewire.client.trading_hours import AROUND_THE_CLOCK, MOSCOW
@@ -115,11 +116,11 @@ def assembled(
     """Return a broker of these parts, not started yet: live, or simulated. ``slots``: None: nobody counts."""
     events = Events()
     backfill = Backfill(HttpReader(where.http, tokens, http), clock)
-    quota = Quota(tokens, slots)
+    quota, reach = Quota(tokens, slots), Reach(rng)
     # A system of one's own trades when it likes.
     hours = MOSCOW if where in (PRODUCTION, TEST) else AROUND_THE_CLOCK
-    fleet = Fleet(where.ws, connector, tokens, rng, events, backfill, hours, quota, relieves=relieves)
-    return Broker(where, fleet, OrderEntry(where.cws, connector, tokens, rng, quota), events, tokens, http)
+    fleet = Fleet(where.ws, connector, tokens, rng, events, backfill, hours, quota, reach, relieves=relieves)
+    return Broker(where, fleet, OrderEntry(where.cws, connector, tokens, rng, quota, reach), events, tokens, http)
 
 
 class Connecting:

@@ -19,6 +19,7 @@ from tapewire.client.links import Links
 from tapewire.client.losses import Losses
 from tapewire.client.planner import Lane
 from tapewire.client.quota import Quota
+from tapewire.client.reach import Reach
 from tapewire.client.states import SubscriptionState
 from tapewire.client.stream_status import StreamStatus
 from tapewire.client.subscription import Subscription
@@ -48,11 +49,12 @@ class Fleet:
         backfill: Backfill,
         hours: TradingHours,
         quota: Quota,
+        reach: Reach,
         *,
         relieves: bool = True,
     ) -> None:
         self._events = events
-        self._links = Links(url, connector, tokens, rng, events, self, quota)
+        self._links = Links(url, connector, tokens, rng, events, self, quota, reach)
         self._succession = Succession(self._links, self)
         self._losses = Losses(events)
         self._backfill = backfill

@@ -8,7 +8,8 @@
 =======  =======================================================================================================
 what     how it is noticed and what follows
 =======  =======================================================================================================
-cut      the transport says so: all streams are restoring, the next try comes after a pause with jitter
+cut      the transport says so: all streams are restoring, the next try comes after a pause with jitter, or as
+         soon as another connection of the program has got through
 silence  a ping every ``PING_EVERY_S``; nothing at all within ``PING_TIMEOUT_S``: the connection is dropped
 mute     requests for streams are not answered at all, though it sends other things: the connection is dropped
 =======  =======================================================================================================
@@ -28,7 +29,7 @@ from typing import Any, Protocol
 
 from tapewire.client import errors
 from tapewire.client.asking import Round
-from tapewire.client.backoff import Backoff
+from tapewire.client.backoff import HELD_S, Backoff
 from tapewire.client.connection import Connection, ConnectionState
 from tapewire.client.errors import ClosedError, ConnectionLostError, TapewireError
 from tapewire.client.events import (
@@ -46,6 +47,7 @@ from tapewire.client.pings import Pings
 from tapewire.client.planner import Lane
 from tapewire.client.pressure import Pressure
 from tapewire.client.quota import Quota
+from tapewire.client.reach import Reach
 from tapewire.client.session import Session
 from tapewire.client.subscriber import FeedOwner, Subscriber
 from tapewire.client.tokens import TokenKeeper
@@ -103,6 +105,7 @@ class Link:
         events: Events,
         owner: LinkOwner,
         quota: Quota,
+        reach: Reach,
         *,
         only: str | None = None,
     ) -> None:
@@ -128,6 +131,7 @@ class Link:
         self._events = events
         self._owner = owner
         self._quota = quota
+        self._reach = reach
         #: The right to this connection, kept over all its lives.
         self._slot: Slot | None = None
         self._backoff = Backoff(rng)
@@ -241,7 +245,10 @@ class Link:
             if self._is_closing:
                 return
             assert connection.end is not None, "a connection that has ended says why"
-            self._backoff.lost(loop.time() - opened_at_s)
+            lived_s = loop.time() - opened_at_s
+            self._backoff.lost(lived_s)
+            if lived_s >= HELD_S:
+                self._reach.held(self)
             connection = await self._connect_again(str(ConnectionLostError(*connection.end)))
             self._entered(connection)
 
@@ -252,7 +259,11 @@ class Link:
             self.state = LinkState.WAITING
             seconds = self._backoff.pause_s(asked_s)
             self._tell(WaitingEvent, seconds=seconds, tries=self._backoff.tries, reason=reason)
-            await asyncio.sleep(seconds)
+            if asked_s or self._backoff.is_blocked:
+                # The broker was there and has said when to come back, or that it does not want us.
+                await asyncio.sleep(seconds)
+            else:
+                await self._reach.pause(self, seconds)
             try:
                 return await self._connect()
             except ConnectError as error:
@@ -274,6 +285,7 @@ class Link:
         self.pressure = Pressure()
         self.state = LinkState.OPEN
         self._tell(ConnectedEvent, is_again=self._was_open)
+        self._reach.got_through()
         self._was_open = True
         # Servers end connections that never say whose they are.
         self._pings.ask()
@@ -293,6 +305,7 @@ class Link:
 
     def _ended(self) -> None:
         self.state = LinkState.CLOSED
+        self._reach.held(self)
         if self._slot is not None:
             self._slot.release()
 

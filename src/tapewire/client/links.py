@@ -13,6 +13,7 @@ from tapewire.client.events import Events
 from tapewire.client.link import Link, LinkOwner, LinkState
 from tapewire.client.planner import DATA_LINKS_MAX, Lane, Load, NoRoom, place
 from tapewire.client.quota import Quota
+from tapewire.client.reach import Reach
 from tapewire.client.tokens import TokenKeeper
 from tapewire.ports.network import Connector
 
@@ -36,6 +37,7 @@ class Links:
         events: Events,
         owner: LinkOwner,
         quota: Quota,
+        reach: Reach,
     ) -> None:
         self._url = url
         self._connector = connector
@@ -44,6 +46,7 @@ class Links:
         self._events = events
         self._owner = owner
         self._quota = quota
+        self._reach = reach
         self._links: list[Link] = []
         self._numbers = 0
         self._opening: dict[Lane, asyncio.Task[Link]] = {}
@@ -95,6 +98,7 @@ class Links:
             self._events,
             self._owner,
             self._quota,
+            self._reach,
             only=only,
         )
         # It has its place while it is being opened: nobody opens one too many.

@@ -41,6 +41,7 @@ from tapewire.client.errors import (
 from tapewire.client.guid import new_guid
 from tapewire.client.heartbeat import PING_TIMEOUT_S, Heartbeat, Pulse
 from tapewire.client.quota import Quota
+from tapewire.client.reach import Reach
 from tapewire.client.tokens import TokenKeeper
 from tapewire.ports.network import ConnectError, Connector
 from tapewire.ports.slots import Slot
@@ -109,13 +110,14 @@ class OrderEntry:
     """Sends commands on one connection of the order socket, which is opened by the first of them."""
 
     def __init__(
-        self, url: str, connector: Connector, tokens: TokenKeeper, rng: random.Random, quota: Quota
+        self, url: str, connector: Connector, tokens: TokenKeeper, rng: random.Random, quota: Quota, reach: Reach
     ) -> None:
         self._url = url
         self._connector = connector
         self._tokens = tokens
         self._random = rng
         self._quota = quota
+        self._reach = reach
         #: The right to a connection; kept until restoring is given up.
         self._slot: Slot | None = None
         self._state = _State.IDLE
@@ -290,6 +292,7 @@ class OrderEntry:
                 await self._serve(link)
                 if loop.time() - began >= HELD_S:
                     tries, pause_s = 0, RESTORE_FIRST_S
+                    self._reach.held(self)
                 else:
                     tries += 1
                     if tries >= RESTORE_TRIES_MAX:
@@ -297,7 +300,11 @@ class OrderEntry:
                         self._tell_waiting(self._error)
                         return
                 log.warning("the order connection ended: %s", self._error)
-            await asyncio.sleep(self._asked_pause_s + self._random.uniform(0, pause_s))
+            drawn_s = self._random.uniform(0, pause_s)
+            if self._asked_pause_s:
+                await asyncio.sleep(self._asked_pause_s + drawn_s)
+            else:
+                await self._reach.pause(self, drawn_s)
             pause_s = min(pause_s * 2, RESTORE_LAST_S)
 
     async def _open(self) -> _Link:
@@ -310,6 +317,7 @@ class OrderEntry:
         except ConnectError as error:
             self._asked_pause_s = min(error.retry_after_s or 0.0, ASKED_MAX_S)
             raise errors.ConnectError(self._url, error.reason) from error
+        self._reach.got_through()
         self._link = link
         try:
             await self._authorize(link)

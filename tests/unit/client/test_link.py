@@ -16,6 +16,7 @@ from tapewire.client.errors import BufferOverflowError
 from tapewire.client.events import ConnectedEvent, SilentEvent, WaitingEvent
 from tapewire.client.heartbeat import PING_EVERY_S, PING_TIMEOUT_S
 from tapewire.client.link import Link
+from tapewire.client.reach import WOKEN_SPREAD_S
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscriber import REFUSED_PAUSE_MAX_S, REFUSED_PAUSE_S, TRIES_MAX
 from tapewire.client.subscription import Subscription
@@ -144,6 +145,48 @@ def test_a_stream_that_a_busy_broker_refuses_is_asked_for_at_growing_intervals_u
         await until(lambda: len(asked_at) == 2)
         assert asked_at[1] - asked_at[0] < REFUSED_PAUSE_S[1] + 0.1
         await trades.close()
+
+    run(scenario)
+
+
+def test_when_one_connection_gets_through_the_others_do_not_wait_out_their_pauses() -> None:
+    async def scenario(stage: Stage) -> None:
+        events = aiter(stage.client.events)
+        books = await stage.client.book("TEST").open()
+        orders = await stage.client.portfolio("D1").watch_orders().open()
+        # Long enough that pauses have grown to tens of seconds.
+        stage.broker.address.refuse(None)
+        stage.network.cut()
+        await asyncio.sleep(90)
+        stage.broker.address.restore()
+        await until(lambda: ACTIVE in (books.state, orders.state))
+        first = now()
+        await until(lambda: books.state is orders.state is ACTIVE)
+        assert now() - first < WOKEN_SPREAD_S + 0.1
+        for stream in (books, orders):
+            await stream.close()
+        stage.client.events.close()
+        pauses = [event.seconds async for event in events if isinstance(event, WaitingEvent)]
+        assert max(pauses) > 10
+
+    run(scenario)
+
+
+def test_connections_that_are_ended_at_once_do_not_wake_each_other_without_end() -> None:
+    async def scenario(stage: Stage) -> None:
+        books = await stage.client.book("TEST").open()
+        orders = await stage.client.portfolio("D1").watch_orders().open()
+        stage.network.cut()
+        before = len(stage.broker.peers)
+        began = now()
+        while now() - began < 300:
+            await until(lambda: any(not one.client.ended for one in stage.network.connections))
+            stage.network.cut()
+        # Each alone makes about twenty tries in five minutes.
+        assert len(stage.broker.peers) - before < 60
+        await until(lambda: books.state is orders.state is ACTIVE)
+        for stream in (books, orders):
+            await stream.close()
 
     run(scenario)
 
