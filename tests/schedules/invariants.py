@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from schedules.holder import Holder, Kind
+from schedules.holder import Holder
+from schedules.kind import Nature, number_of
 from schedules.world import World
 from tapewire.client.broker import Broker
 from tapewire.client.buffer import Conflate, DropOldest
@@ -49,6 +50,8 @@ def always(world: World, broker: Broker, holders: Sequence[Holder]) -> Iterator[
         if holder.is_live and stream not in fleet._feed_of and not (buffer._has_ended or buffer.has_overflowed):
             yield f"forgotten without a word: {holder}"
         yield from _end(holder)
+        if holder.callback is not None and holder.callback.failed != holder.raised:
+            yield f"{holder.raised} errors of a function were told as {holder.callback.failed}: {holder}"
 
 
 def _end(holder: Holder) -> Iterator[str]:
@@ -96,23 +99,19 @@ def _registry(fleet: Fleet) -> Iterator[str]:
 
 def in_what_came(world: World, broker: Broker, holder: Holder, *, is_quiet: bool) -> Iterator[str]:
     """Yield what a consumer has missed, got twice or got wrong. While not quiet the newest may still come."""
-    told = world.told[world.topic(holder.kind, holder.symbol)]
+    told = world.teller.told[world.teller.topic(holder.kind, holder.symbol)]
     must_be_whole = is_quiet and holder.is_live
-    match holder.kind:
-        case Kind.TRADES | Kind.PAST_TRADES:
+    match holder.kind.nature:
+        case Nature.TAPE:
             found = _tape(world, holder, told, must_be_whole=must_be_whole)
-        case Kind.BOOK:
-            prices = [book.bids[0].price for book in holder.records]
-            found = _state(prices, told[-1].bids[0].price if told else None, must_be_whole=must_be_whole)
-        case Kind.QUOTES:
-            prices = [quote.last_price for quote in holder.records]
-            found = _state(prices, told[-1].last_price if told else None, must_be_whole=must_be_whole)
-        case Kind.BARS:
+        case Nature.STATE:
+            found = _state(holder.records, told, must_be_whole=must_be_whole)
+        case Nature.BARS:
             # Which bar is the first that may be missing is reckoned by our own clock.
             found = _bars(holder, told, must_be_whole=must_be_whole and not world.has_jumped)
-        case Kind.FILLS:
+        case Nature.FILLS:
             found = _fills(holder, told, must_be_whole=must_be_whole)
-        case _:
+        case Nature.ROWS:
             found = _rows(holder, told, must_be_whole=must_be_whole)
     for problem in found:
         yield f"{problem}: {holder}"
@@ -154,13 +153,14 @@ def _is_told(world: World, holder: Holder, at_s: float) -> bool:
     return False
 
 
-def _state(prices: Sequence[float], newest: float | None, *, must_be_whole: bool) -> Iterator[str]:
-    """A state never goes back, and the newest comes; each has another price."""
-    for before, after in pairwise(prices):
+def _state(records: Sequence[Any], told: Sequence[Any], *, must_be_whole: bool) -> Iterator[str]:
+    """A state never goes back, and the newest comes; each has another number."""
+    numbers = [number_of(record) for record in records]
+    for before, after in pairwise(numbers):
         if after < before:
             yield f"went back from {before} to {after}"
-    if must_be_whole and newest is not None and (not prices or prices[-1] != newest):
-        yield f"the newest state {newest} did not come, but {prices[-1:]}"
+    if must_be_whole and told and (not numbers or numbers[-1] != number_of(told[-1])):
+        yield f"the newest state {number_of(told[-1])} did not come, but {numbers[-1:]}"
 
 
 def _bars(holder: Holder, told: Sequence[Any], *, must_be_whole: bool) -> Iterator[str]:
@@ -203,20 +203,16 @@ def _rows(holder: Holder, told: Sequence[Any], *, must_be_whole: bool) -> Iterat
         for before, after in pairwise(versions):
             if before == after:
                 yield f"row {key} came twice"
-            elif _version(after) < _version(before):
+            elif number_of(after) < number_of(before):
                 yield f"row {key} went back"
     if must_be_whole and not isinstance(holder.policy, DropOldest):
         for key, row in {_key(row): row for row in told}.items():
-            if key not in by_key or _version(by_key[key][-1]) != _version(row):
+            if key not in by_key or number_of(by_key[key][-1]) != number_of(row):
                 yield f"row {key} is not the newest"
 
 
 def _key(row: Any) -> str:
     return row.id if hasattr(row, "id") else row.symbol
-
-
-def _version(row: Any) -> Any:
-    return row.price if hasattr(row, "price") else row.quantity_units
 
 
 def _plain(row: Any) -> Any:

@@ -15,13 +15,16 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from decimal import Decimal
+from functools import partial
 
 from schedules import invariants
-from schedules.holder import Holder, Kind, Style
-from schedules.schedule import Schedule, Step, draw
-from schedules.world import SYMBOLS, World
+from schedules.holder import FIRST_STYLES, Holder, Style
+from schedules.kind import FIRST_KINDS, Kind, policies_of
+from schedules.schedule import Edition, Schedule, Step, draw
+from schedules.teller import SYMBOLS
+from schedules.world import World
 from tapewire.client.broker import Broker
-from tapewire.client.buffer import Conflate, DropOldest, Fail
+from tapewire.client.buffer import BufferPolicy, Conflate, DropOldest, Fail
 from tapewire.client.command_result import Accepted, CommandResult, Rejected
 from tapewire.client.errors import TapewireError
 from tapewire.client.states import SubscriptionState
@@ -74,7 +77,9 @@ class Play:
             for step in self.schedule.steps:
                 await asyncio.sleep(step.pause_s)
                 rng = random.Random(step.number)
-                world.tell(rng)
+                world.teller.tell(rng)
+                if self.schedule.edition is not Edition.FIRST:
+                    world.teller.tell_more(random.Random(step.number + 1))
                 getattr(self, f"do_{step.action}")(rng)
                 self._check(invariants.always(world, broker, self.holders), step)
             while self.tasks:
@@ -96,8 +101,7 @@ class Play:
         for holder in holders:
             holder.go_on()
         loop = asyncio.get_running_loop()
-        # A gap in a state is open until a state comes, and of some there may have been none yet.
-        world.tell_all()
+        world.teller.tell_first_states()
         # Until then a client may not know that a connection is dead.
         await asyncio.sleep(NOTICED_S)
         until_s = loop.time() + QUIET_S
@@ -108,7 +112,10 @@ class Play:
             # A server notices after minutes that a client is gone without a sign.
             if connection.client.ended:
                 connection.server.abort()
-        world.tell_all()
+        await asyncio.sleep(SETTLED_S)
+        for holder in holders:
+            self._check(invariants.in_what_came(world, broker, holder, is_quiet=True))
+        world.teller.tell_all()
         await asyncio.sleep(SETTLED_S)
         self._check(invariants.always(world, broker, holders))
         self._check(invariants.at_rest(world, broker, holders))
@@ -173,18 +180,22 @@ class Play:
     def do_open(self, rng: random.Random, twin: Holder | None = None) -> Holder | None:
         if sum(not holder.ended for holder in self.holders) >= HOLDERS_MAX:
             return None
-        kind = rng.choice((*Kind, Kind.TRADES, Kind.BARS, Kind.FILLS)) if twin is None else twin.kind
+        is_first = self.schedule.edition is Edition.FIRST
+        kinds = FIRST_KINDS if is_first else tuple(Kind)
+        kind = rng.choice((*kinds, Kind.TRADES, Kind.BARS, Kind.FILLS)) if twin is None else twin.kind
         symbol = rng.choice(SYMBOLS[:2]) if twin is None else twin.symbol
-        policy = None
-        if rng.random() < 0.2:
+        policy: BufferPolicy | None = None
+        if is_first and rng.random() < 0.2:
             sizes = (Fail(200), Fail(8), DropOldest(5))
             policy = Conflate() if kind in (Kind.BOOK, Kind.QUOTES) else rng.choice(sizes)
-        style = rng.choice(tuple(Style))
-        holder = Holder(len(self.holders) + 1, kind, symbol, style, policy, self.broker)
+        elif not is_first and rng.random() < 0.35:
+            policy = rng.choice(policies_of(kind))
+        style = rng.choice(FIRST_STYLES if is_first else tuple(Style))
+        holder = Holder(len(self.holders) + 1, kind, symbol, style, policy, self.broker, self.world.teller.count)
         if style is Style.RAISES:
             holder.raises_after = rng.randint(1, 20)
         self.holders.append(holder)
-        holder.task = asyncio.create_task(holder.run(self.world.known), name=f"holder {holder.number}")
+        holder.task = asyncio.create_task(holder.run(), name=f"holder {holder.number}")
         return holder
 
     def do_open_twice(self, rng: random.Random) -> None:
@@ -192,6 +203,15 @@ class Play:
         first = rng.choice(known) if known and rng.random() < 0.5 else self.do_open(rng)
         if first is not None:
             self.do_open(rng, first)
+
+    def do_open_late(self, rng: random.Random) -> None:
+        """Join a stream whose state has come already: it is not asked for again."""
+        shown = [holder for holder in self.holders if holder.is_live and holder.records]
+        if shown:
+            self.do_open(rng, rng.choice(shown))
+
+    def do_pour(self, rng: random.Random) -> None:
+        self.world.teller.pour(rng, rng.choice((6, 12, 40)))
 
     def do_open_and_cancel(self, rng: random.Random) -> None:
         holder = self.do_open(rng)
@@ -210,7 +230,7 @@ class Play:
             holder = rng.choice(running)
             holder.is_wanted = False
             holder.go_on()
-            self._later(holder.stream.close)
+            self._later(holder.close)
 
     def do_cancel(self, rng: random.Random) -> None:
         running = [holder for holder in self.holders if not holder.ended]
@@ -331,10 +351,10 @@ def play(schedule: Schedule) -> None:
         raise Failure(f"{type(error).__name__}: {error}") from error
 
 
-def failure_of(seed: int) -> str | None:
+def failure_of(seed: int, edition: Edition = Edition.SECOND) -> str | None:
     """Return what broke with a seed, None if nothing did."""
     try:
-        play(draw(seed))
+        play(draw(seed, edition))
     except Failure as failure:
         return str(failure)
     return None
@@ -366,15 +386,15 @@ def _fails(schedule: Schedule) -> bool:
     return False
 
 
-def _quietly(seed: int) -> tuple[int, str | None]:
+def _quietly(edition: Edition, seed: int) -> tuple[int, str | None]:
     logging.disable(logging.CRITICAL)
-    return seed, failure_of(seed)
+    return seed, failure_of(seed, edition)
 
 
-def play_all(seeds: Iterable[int], jobs: int) -> list[tuple[int, str]]:
+def play_all(seeds: Iterable[int], jobs: int, edition: Edition = Edition.SECOND) -> list[tuple[int, str]]:
     """Play many seeds in several processes and return those that failed, with what broke."""
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        found = pool.imap_unordered(_quietly, seeds, chunksize=8)
+        found = pool.imap_unordered(partial(_quietly, edition), seeds, chunksize=8)
         return sorted((seed, text) for seed, text in found if text is not None)
 
 
@@ -385,10 +405,11 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1_000, metavar="N")
     parser.add_argument("--first", type=int, default=0, metavar="SEED")
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 8))
+    parser.add_argument("--edition", type=Edition, choices=tuple(Edition), default=Edition.SECOND)
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     if options.seed is not None:
-        schedule = draw(options.seed)
+        schedule = draw(options.seed, options.edition)
         if not _fails(schedule):
             print(f"seed {options.seed}: nothing broke")
             return 0
@@ -396,7 +417,8 @@ def main() -> int:
         print(schedule)
         play(schedule)
     began = time.perf_counter()
-    failed = play_all(range(options.first, options.first + options.seeds), options.jobs)
+    seeds = range(options.first, options.first + options.seeds)
+    failed = play_all(seeds, options.jobs, options.edition)
     for seed, text in failed:
         print(f"seed {seed}: {text}\n  repeat: make schedules ARGS={seed}")
     print(f"{options.seeds} schedules, {len(failed)} failed, {time.perf_counter() - began:.0f} s")

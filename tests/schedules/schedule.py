@@ -7,13 +7,14 @@ rest as before: that is how a failing one is made short.
 from __future__ import annotations
 
 import random
+from enum import IntEnum
 from typing import NamedTuple
 
 from tapewire.faults import FaultKind, FaultRule, Faults
 from tapewire.faults.kinds import Trigger, Whose
 from tapewire.faults.rule import Since
 
-__all__ = ["FAULT_ACTIONS", "PROGRAM_ACTIONS", "Schedule", "Step", "draw"]
+__all__ = ["FAULT_ACTIONS", "PROGRAM_ACTIONS", "Edition", "Schedule", "Step", "draw"]
 
 STEPS = (12, 45)
 #: Pauses between steps, s: within one turn, one exchange of messages, one pause of the backoff, beyond a ping.
@@ -32,6 +33,8 @@ PROGRAM_ACTIONS = (
     "stall",
     "order",
 )
+#: Those of the second edition beside them.
+MORE_PROGRAM_ACTIONS = ("pour", "pour", "open_late", "open_late")
 FAULT_ACTIONS = (
     "cut",
     "cut",
@@ -53,6 +56,14 @@ FAULT_ACTIONS = (
 )
 
 
+class Edition(IntEnum):
+    """What a seed means: one that has failed is drawn again as it was, whatever schedules have learnt since."""
+
+    FIRST = 1
+    #: All kinds of streams, spilling buffers, functions that are called, late joiners.
+    SECOND = 2
+
+
 class Step(NamedTuple):
     """After a pause the venue tells something, then ``action`` is done; ``number`` decides the rest."""
 
@@ -70,6 +81,7 @@ class Schedule(NamedTuple):
     jitter_s: float
     #: Whether the broker is closed in the middle of it all, without waiting for quiet.
     ends_abruptly: bool
+    edition: Edition = Edition.SECOND
 
     def __str__(self) -> str:
         lines = [f"seed {self.seed}, latency {self.latency_s} s, jitter {self.jitter_s} s"]
@@ -81,10 +93,11 @@ class Schedule(NamedTuple):
         return "\n".join(lines)
 
 
-def draw(seed: int) -> Schedule:
+def draw(seed: int, edition: Edition = Edition.SECOND) -> Schedule:
     """Return the schedule of a seed. Of the actions each leaves some out, so that some pile up."""
     rng = random.Random(seed)
-    program = rng.sample(PROGRAM_ACTIONS, rng.randint(4, len(PROGRAM_ACTIONS)))
+    actions = PROGRAM_ACTIONS if edition is Edition.FIRST else PROGRAM_ACTIONS + MORE_PROGRAM_ACTIONS
+    program = rng.sample(actions, rng.randint(4, len(actions)))
     if not any(action.startswith("open") for action in program):
         program.append("open")
     wrong = rng.sample(FAULT_ACTIONS, rng.randint(1, 6))
@@ -101,6 +114,7 @@ def draw(seed: int) -> Schedule:
         rng.choice((0.0005, 0.003, 0.04)),
         rng.choice((0.0, 0.002)),
         rng.random() < 0.2,
+        edition,
     )
 
 

@@ -60,7 +60,7 @@ def soak(hours: int, seed: int = 1) -> list[int]:
 async def _minute(play: Play, rng: random.Random) -> None:
     for action in (rng.choice(PROGRAM_ACTIONS), rng.choice(FAULT_ACTIONS)):
         step = Step(MINUTE_S / 2, action, rng.getrandbits(32))
-        play.world.tell(random.Random(step.number))
+        play.world.teller.tell(random.Random(step.number))
         getattr(play, f"do_{action}")(random.Random(step.number))
         play._check(invariants.always(play.world, play.broker, play.holders), step)
         await asyncio.sleep(step.pause_s)
@@ -68,7 +68,7 @@ async def _minute(play: Play, rng: random.Random) -> None:
 
 def _forget(play: Play) -> None:
     """Drop what the test itself has written down."""
-    play.world.told.clear()
+    play.world.teller.told.clear()
     play.world.requests.clear()
     play.world.taken_back.clear()
     play.orders.clear()

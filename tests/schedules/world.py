@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections import defaultdict
 from typing import Any
 
 import portfolio as rows
-from schedules.holder import PORTFOLIO, Holder, Kind
+from schedules.kind import PORTFOLIO
 from schedules.schedule import Schedule
+from schedules.teller import Teller
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.tokens import TokenKeeper
@@ -20,7 +20,7 @@ from tapewire.gateway.gateway import Gateway
 from tapewire.gateway.limits import Limits
 from tapewire.gateway.tokens import TokenAuthority
 from tapewire.market.catalogue import catalogue
-from tapewire.model import Bar, Fill, OrderStatus, Record, Topic, TopicKind, Trade, to_iso
+from tapewire.model import Bar, Fill, Record, Trade
 from tapewire.ports.network import FrameListener, Transport
 from tapewire.protocol.formats import codec
 from tapewire.protocol.requests import STREAMS
@@ -28,27 +28,15 @@ from tapewire.protocol.words import Format
 from tapewire.simulation import LinkConditions, Network, ScriptedVenue, SimulatedHttp, VirtualClock
 from unit.gateway.world import KEY, REFRESH, USERS
 
-__all__ = ["FORGED", "HOST_PORT", "SYMBOLS", "World"]
+__all__ = ["FORGED", "HOST_PORT", "World"]
 
 HOST_PORT = "gateway:80"
-INSTRUMENTS = {instrument.symbol: instrument for instrument in catalogue(3)}
-SYMBOLS = tuple(INSTRUMENTS)
 #: Price of all that is sent for guids that nobody asked for any more.
 FORGED = 666.0
-_TOPICS = {
-    Kind.TRADES: TopicKind.TRADES,
-    Kind.PAST_TRADES: TopicKind.TRADES,
-    Kind.BOOK: TopicKind.BOOK,
-    Kind.QUOTES: TopicKind.QUOTE,
-    Kind.BARS: TopicKind.BAR,
-    Kind.ORDERS: TopicKind.ORDERS,
-    Kind.FILLS: TopicKind.FILLS,
-    Kind.POSITIONS: TopicKind.POSITIONS,
-}
 
 
 class World:
-    """Everything but the program. ``told`` has all that the venue has told of a topic, oldest first."""
+    """Everything but the program; ``teller`` knows all that was told."""
 
     def __init__(self, schedule: Schedule) -> None:
         self.loop = asyncio.get_running_loop()
@@ -67,89 +55,18 @@ class World:
         self.gateway = self._new_gateway()
         self.address = self.network.listen(HOST_PORT, self._accept)
         self.web = self.http.listen(HOST_PORT, self._ask)
-        self.told: dict[Topic, list[Record]] = defaultdict(list)
+        self.teller = Teller(self.venue, self.clock)
         #: Data requests by guid, over all connections, and those that were taken back.
         self.requests: dict[str, dict[str, Any]] = {}
         self.taken_back: dict[str, None] = {}
         self.refused_until_s = 0.0
         self._is_restarting = False
-        self._count = 0
-        self._bar: dict[str, Bar] = {}
 
     def broker(self, rng: random.Random) -> Broker:
         """Return a broker, not started."""
         where = Endpoints.from_base(f"http://{HOST_PORT}")
         tokens = TokenKeeper(self.http, where.oauth, REFRESH, rng)
         return assembled(where, self.network.connector(), tokens, self.http, rng, self.client_clock)
-
-    def topic(self, kind: Kind, symbol: str) -> Topic:
-        topic_kind = _TOPICS[kind]
-        if topic_kind.of_portfolio:
-            return Topic(topic_kind, "MOEX", PORTFOLIO)
-        return self.venue.topic(topic_kind, INSTRUMENTS[symbol], 60 if kind is Kind.BARS else 0)
-
-    def known(self, holder: Holder) -> int:
-        return len(self.told[self.topic(holder.kind, holder.symbol)])
-
-    # --- the venue --------------------------------------------------------------------------------------
-
-    def tell(self, rng: random.Random) -> None:
-        """Let something happen on the market and in the portfolio."""
-        for symbol in SYMBOLS:
-            for _ in range(rng.choice((0, 0, 1, 1, 3))):
-                self.tell_trade(symbol)
-            if rng.random() < 0.5:
-                self.tell_state(symbol)
-            if rng.random() < 0.5:
-                self.tell_bar(symbol)
-        if rng.random() < 0.4:
-            self.tell_rows(rng.randint(1, 4))
-
-    def tell_all(self) -> None:
-        """Tell one more record of everything."""
-        for symbol in SYMBOLS:
-            self.tell_trade(symbol)
-            self.tell_state(symbol)
-            self.tell_bar(symbol)
-        self.tell_rows(1)
-
-    def tell_trade(self, symbol: str) -> None:
-        self._count += 1
-        trade = self.venue.publish_trade(INSTRUMENTS[symbol], 100 + self._count)
-        self.told[self.topic(Kind.TRADES, symbol)].append(trade)
-
-    def tell_state(self, symbol: str) -> None:
-        self._count += 1
-        book = self.venue.set_book(INSTRUMENTS[symbol], bids=[(100 + self._count, 1)])
-        quote = self.venue.set_quote(INSTRUMENTS[symbol], 100 + self._count)
-        self.told[self.topic(Kind.BOOK, symbol)].append(book)
-        self.told[self.topic(Kind.QUOTES, symbol)].append(quote)
-
-    def tell_bar(self, symbol: str) -> None:
-        topic = self.topic(Kind.BARS, symbol)
-        self._count += 1
-        time_s = self.clock.wall_ns() // 60_000_000_000 * 60
-        old = self._bar.get(symbol)
-        if old is not None and old.time_s != time_s:
-            self.venue.finish_bar(topic, old)
-        price = 100.0 + self._count
-        bar = Bar(time_s=time_s, open=price, close=price, high=price, low=price, volume=self._count)
-        self._bar[symbol] = bar
-        self.venue.run_bar(topic, bar)
-        self.told[topic].append(bar)
-
-    def tell_rows(self, number: int) -> None:
-        self._count += 1
-        now = to_iso(self.clock.wall_ns())
-        order = rows.order(
-            str(number), price=rows.Decimal(self._count), status=OrderStatus.WORKING, updated_at=now
-        )
-        fill = rows.fill(f"f{self._count}", time=now)
-        position = rows.position("SBER", quantity_units=rows.Decimal(self._count))
-        for kind, row in ((Kind.ORDERS, order), (Kind.FILLS, fill), (Kind.POSITIONS, position)):
-            topic = self.topic(kind, "")
-            self.venue.publish(topic, row)
-            self.told[topic].append(row)
 
     # --- faults -----------------------------------------------------------------------------------------
 
