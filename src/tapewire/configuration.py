@@ -31,7 +31,7 @@ from tapewire.client.errors import ConfigurationError
 from tapewire.client.profile import BUILT_IN, Profile, ProfileBook
 from tapewire.protocol.tokens import Secret
 
-__all__ = ["Configuration", "find_admin", "find_broker", "find_configuration"]
+__all__ = ["Configuration", "find_admin", "find_broker", "find_configuration", "find_network"]
 
 URL_VARIABLE = "TAPEWIRE_URL"
 TOKEN_VARIABLE = "TAPEWIRE_REFRESH_TOKEN"  # noqa: S105  (a name, not a secret)
@@ -73,16 +73,29 @@ def find_configuration(
             proxy = proxy or chosen.proxy
             ca_file = ca_file or (chosen.ca_file if tls is None else None)
         token = token or os.environ.get(TOKEN_VARIABLE) or None
-        proxy = proxy or os.environ.get(PROXY_VARIABLE) or None
-        if tls is None:
-            ca_file = ca_file or os.environ.get(CA_FILE_VARIABLE) or None
-        proxies = Proxies.chosen(proxy, os.environ)
-        trusted = trusting(tls, ca_file)
     except (ValueError, ProfileFileError, KeyringTokenError) as error:
         raise ConfigurationError(str(error)) from None
+    proxies, trusted = find_network(proxy=proxy, tls=tls, ca_file=ca_file)
     if endpoints is None or token is None:
         endpoints, token = _local(endpoints, token)
     return Configuration(endpoints, Secret(token), proxies, trusted)
+
+
+def find_network(
+    *, proxy: str | None = None, tls: ssl.SSLContext | None = None, ca_file: str | None = None
+) -> tuple[Proxies, ssl.SSLContext | None]:
+    """Return through which proxies to go and whom to trust: arguments, else the environment.
+
+    Raises:
+        ConfigurationError: The proxy is no address, or the authorities cannot be used.
+    """
+    proxy = proxy or os.environ.get(PROXY_VARIABLE) or None
+    if tls is None:
+        ca_file = ca_file or os.environ.get(CA_FILE_VARIABLE) or None
+    try:
+        return Proxies.chosen(proxy, os.environ), trusting(tls, ca_file)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def find_broker(

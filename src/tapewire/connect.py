@@ -27,7 +27,7 @@ from tapewire.client.reach import Reach
 from tapewire.client.securities import search_securities
 from tapewire.client.tokens import TokenKeeper
 from tapewire.client.trading_hours import AROUND_THE_CLOCK, MOSCOW
-from tapewire.configuration import Configuration, find_admin, find_broker, find_configuration
+from tapewire.configuration import Configuration, find_admin, find_broker, find_configuration, find_network
 from tapewire.model import Security
 from tapewire.ports.clock import Clock
 from tapewire.ports.network import Connector, HttpClient
@@ -221,17 +221,25 @@ async def fetch_securities(
 
 
 @asynccontextmanager
-async def admin(url: str | None = None, *, admin_token: str | None = None) -> AsyncIterator[Admin]:
+async def admin(
+    url: str | None = None,
+    *,
+    admin_token: str | None = None,
+    proxy: str | None = None,
+    ca_file: str | None = None,
+) -> AsyncIterator[Admin]:
     """Ask a trading system as its operator for the length of a block.
 
     Where, and with which token, comes from the arguments, else from ``TAPEWIRE_URL`` and
-    ``TAPEWIRE_ADMIN_TOKEN``, else from the trading system that runs on this machine.
+    ``TAPEWIRE_ADMIN_TOKEN``, else from the trading system that runs on this machine. ``proxy`` and ``ca_file`` as
+    of :func:`connect`.
 
     Raises:
-        ConfigurationError: It is not clear where the system is, or as whom to ask.
+        ConfigurationError: It is not clear where the system is, as whom to ask, or how to get there.
     """
     where, token = find_admin(url, admin_token=admin_token)
-    http = AiohttpClient()
+    proxies, tls = find_network(proxy=proxy, ca_file=ca_file)
+    http = AiohttpClient(proxies=proxies, tls=tls)
     try:
         yield Admin(where, token, http)
     finally:

@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from proxy_servers import ProxyServer
+
 TAPEWIRE = Path(sys.executable).with_name("tapewire")
 #: Bound of every wait; nothing here takes a tenth of it.
 DEADLINE_S = 20.0
@@ -317,6 +319,77 @@ def test_watch_writes_books_quotes_and_trades_as_json_lines(at_desk: Desks) -> N
         assert [trade["existing"] for trade in trades.records[:1]] == [True]
         assert trades.records[-1]["existing"] is False
         assert {record["stream"] for record in both.records} == {"trades:SBER", "book:GAZP"}
+
+    at_desk(scenario)
+
+
+def test_watch_writes_every_other_kind_as_well(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.system()
+        placed = await asyncio.gather(
+            desk.run("order", "buy", "SBER", "1", "--portfolio", "D70001"),
+            desk.run("order", "sell", "SBER", "1", "--stop", "200", "--portfolio", "D70001"),
+        )
+        assert [ended.status for ended in placed] == [0, 0], [ended.err for ended in placed]
+        names = {
+            "bars:SBER:1m": "close",
+            "clusters:SBER:1m": "tradeClusters",
+            "instrument:SBER": "priceMax",
+            "orders:D70001": "filledQtyBatch",
+            "stop-orders:D70001": "stopPrice",
+            "fills:D70001": "orderno",
+            "positions:D70001": "avgPrice",
+            "summary:D70001": "buyingPower",
+            "risk:D70001": "initialMargin",
+            "derivatives-risk:7500T01": "moneyFree",
+        }
+        watching = await desk.start("watch", *names, "--depth", "3")
+        seen: set[str] = set()
+        while seen != set(names):
+            record = json.loads(await watching.line())
+            assert names[record["stream"]] in record, record
+            seen.add(record["stream"])
+        ended = await watching.end(signal.SIGINT)
+        assert (ended.status, ended.err) == (0, "")
+        wrong = await asyncio.gather(
+            desk.run("watch", "orders:D99999"),
+            desk.run("watch", "derivatives-risk:D70001"),
+            desk.run("watch", "bars:SBER:7x"),
+        )
+        assert [one_line(each, status)[:18] for each, status in zip(wrong, (1, 1, 2), strict=True)] == [
+            "the broker refused",
+            "the broker refused",
+            "timeframe: 7x aske",
+        ], [each.err for each in wrong]
+
+    at_desk(scenario)
+
+
+def test_commands_go_through_the_proxy_and_trust_the_authority_that_options_name(at_desk: Desks) -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.system()
+        async with ProxyServer("http").running() as proxy:
+            through = ["--proxy", proxy.url()]
+            done = await asyncio.gather(
+                desk.run("watch", "book:SBER", "--count", "1", *through),
+                desk.run("symbols", "SBER", *through),
+                desk.run("token", *through),
+                desk.run("portfolio", *through),
+                desk.run("order", "list", *through),
+                desk.run("sessions", *through),
+            )
+            assert [(ended.status, ended.err) for ended in done] == [(0, "")] * len(done)
+            assert len(proxy.targets) >= len(done) + 2, "a watcher has a socket beside HTTP, and so has an order"
+        refused = await asyncio.gather(
+            desk.run("watch", "book:SBER", "--proxy", "ftp://x"),
+            desk.run("order", "list", "--ca-file", "nobody.pem"),
+            desk.run("sessions", "--ca-file", "nobody.pem"),
+            desk.run("symbols", "--proxy", "http://anna:s3cret@127.0.0.1:9"),
+        )
+        texts = [one_line(ended) for ended in refused]
+        assert texts[1] == texts[2] == "nobody.pem: No such file or directory"
+        assert "through the proxy http://127.0.0.1:9" in texts[3]
+        assert "s3cret" not in texts[3]
 
     at_desk(scenario)
 

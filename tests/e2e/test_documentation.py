@@ -24,7 +24,7 @@ AT_ONCE = 3
 #: Lines after which a program or command that has no end of its own is interrupted.
 LINES = {"program": 2, "command": 1}
 #: Commands that go on until they are interrupted, unless a pipe ends them.
-ENDLESS = re.compile(r"tapewire (up|run|watch)\b|tapewire sessions --watch")
+ENDLESS = re.compile(r"tapewire (up|run|watch(?!.*--count))\b|tapewire sessions --watch")
 #: What the running system was started with, under all its names in the documents.
 THIS_SYSTEM = re.compile(r"tapewire up (--data DIR|--port 8700)$")
 NUMBER = re.compile(r"\b20301\d{14}\b")

@@ -17,7 +17,7 @@ from tapewire.configuration import (
     URL_VARIABLE,
 )
 
-__all__ = ["Arguments", "BrokerOptions", "Url", "check_url"]
+__all__ = ["Arguments", "BrokerOptions", "CaFile", "Proxy", "Url", "check_url"]
 
 _PANEL = "The broker"
 Url = Annotated[
@@ -88,6 +88,10 @@ class BrokerOptions(NamedTuple):
     refresh_token: RefreshToken = None
     proxy: Proxy = None
     ca_file: CaFile = None
+
+    def __repr__(self) -> str:
+        # Token and proxy may be secrets.
+        return f"<BrokerOptions {self.url or self.contour or self.profile}>"
 
     def arguments(self) -> Arguments:
         """Return what connecting takes; options that cannot be end the program."""

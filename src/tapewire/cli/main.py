@@ -16,7 +16,7 @@ except ImportError:  # the command is installed with the SDK, its libraries with
     print("tapewire: the command line needs an extra: pip install 'tapewire[terminal]'", file=sys.stderr)
     sys.exit(1)
 
-from tapewire.cli.endpoint_options import BrokerOptions, Url, check_url
+from tapewire.cli.endpoint_options import BrokerOptions, CaFile, Proxy, Url, check_url
 from tapewire.cli.journal import journal
 from tapewire.cli.option_group import grouped
 from tapewire.cli.order import order
@@ -79,10 +79,16 @@ def options(
 @app.command()
 @grouped
 def watch(
-    streams: Annotated[list[str], typer.Argument(help="book:SBER, quotes:GAZP, trades:LKOH, trades:SBER@TQBR")],
+    streams: Annotated[
+        list[str],
+        typer.Argument(
+            help="book:SBER, quotes:GAZP, trades:LKOH@TQBR, bars:SBER:5m, clusters:SBER:1m, instrument:SBER; of a"
+            " portfolio orders:D70001, stop-orders, fills, positions, summary, risk, derivatives-risk"
+        ),
+    ],
     to: BrokerOptions,
     format: Annotated[Optional[str], typer.Option(help="Simple, Slim or Heavy.")] = None,  # noqa: A002, UP045
-    depth: Annotated[Optional[int], typer.Option(help="Levels of a book, past trades of a tape.")] = None,  # noqa: UP045
+    depth: Annotated[Optional[int], typer.Option(help="Levels of a book, past trades, bars or clusters.")] = None,  # noqa: UP045
     frequency: Annotated[Optional[int], typer.Option(min=0, help="Width of the window, ms.")] = None,  # noqa: UP045
     count: Annotated[Optional[int], typer.Option(min=1, help="Lines to write, then end.")] = None,  # noqa: UP045
 ) -> None:
@@ -132,6 +138,8 @@ def sessions(
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again every second.")] = False,
     end: Annotated[Optional[str], typer.Option(metavar="ID", help="End this session.")] = None,  # noqa: UP045
+    proxy: Proxy = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Show who is connected to a system: tables on a terminal, one JSON object a line in a pipe."""
     from tapewire.cli.sessions import show_sessions
@@ -140,7 +148,7 @@ def sessions(
     check_url(url)
 
     async def main() -> None:
-        async with admin(url, admin_token=admin_token) as operator:
+        async with admin(url, admin_token=admin_token, proxy=proxy, ca_file=ca_file) as operator:
             if end is not None:
                 await operator.end(end)
             else:

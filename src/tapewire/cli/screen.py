@@ -1,4 +1,4 @@
-"""The live view: quotes in one table, each book as a ladder, each tape as a list."""
+"""The live view: quotes in one table, each book as a ladder, each tape as a list, the rest as panels."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
-from math import isfinite
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
@@ -18,13 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from tapewire.cli.columns import Column, fitting_table, printable
+from tapewire.cli.figures import count_text, digits_of, known, price_text, side_text, time_text
+from tapewire.cli.panels import Panel, gap_cells, panel_of
 from tapewire.cli.streams import StreamName
 from tapewire.client.broker import Broker
-from tapewire.model import UNSET, Book, BookLevel, Quote, Side, Trade, UnsetType
+from tapewire.client.gap import Gap
+from tapewire.model import Book, BookLevel, Quote, Side, Trade
 
 __all__ = ["Screen"]
-
-T = TypeVar("T")
 
 REFRESH_S = 0.1
 TAPE_ROWS = 12
@@ -33,10 +32,6 @@ _BAR_CELLS = 10
 _PRICE_CELLS = 9
 #: A name that has less room is left out.
 _NAME_CELLS = 8
-#: Digits behind the point that are shown at most.
-_DIGITS_MAX = 9
-#: Larger numbers are no prices; they are shown as they come.
-_PRICE_MAX = 1e12
 
 
 class Screen:
@@ -46,8 +41,11 @@ class Screen:
         self._title = title
         self._quotes: dict[StreamName, Quote | None] = {name: None for name in names if name.kind == "quotes"}
         self._books: dict[StreamName, Book | None] = {name: None for name in names if name.kind == "book"}
-        self._tapes: dict[StreamName, deque[Trade]] = {
+        self._tapes: dict[StreamName, deque[Trade | Gap]] = {
             name: deque(maxlen=TAPE_ROWS) for name in names if name.kind == "trades"
+        }
+        self._panels: dict[StreamName, Panel] = {
+            name: panel for name in names if (panel := panel_of(name)) is not None
         }
         #: Digits behind the point of an instrument's prices: the most that have been seen.
         self._digits: dict[str, int] = {}
@@ -74,12 +72,22 @@ class Screen:
             case "book":
                 book = self._books[name] = records[-1]
                 prices = [
-                    level.price for side in (book.asks, book.bids) for level in (_known(side) or ())[:BOOK_ROWS]
+                    level.price for side in (book.asks, book.bids) for level in (known(side) or ())[:BOOK_ROWS]
                 ]
-            case _:
+            case "trades":
                 self._tapes[name].extend(records)
                 prices = [trade.price for trade in records[-TAPE_ROWS:]]
-        self._digits[name.symbol] = max(self._digits.get(name.symbol, 0), *map(_digits, prices), 0)
+            case _:
+                self._panels[name].took(records)
+                return
+        self._digits[name.symbol] = max(self._digits.get(name.symbol, 0), *map(digits_of, prices), 0)
+
+    def missed(self, name: StreamName, gap: Gap) -> None:
+        """Remember, in its place, that something is missing. What is a state has been replaced by a newer one."""
+        if name in self._tapes:
+            self._tapes[name].append(gap)
+        elif name in self._panels:
+            self._panels[name].missed(gap)
 
     async def refresh(self, broker: Broker) -> None:
         """Draw until cancelled."""
@@ -105,8 +113,11 @@ class Screen:
         parts: list[RenderableType] = [head]
         if self._quotes:
             parts.append(self._quotes_table())
-        boxes = [_ladder(name, book, self._digits.get(name.symbol, 0)) for name, book in self._books.items()]
+        boxes: list[RenderableType] = [
+            _ladder(name, book, self._digits.get(name.symbol, 0)) for name, book in self._books.items()
+        ]
         boxes += [_tape(name, trades, self._digits.get(name.symbol, 0)) for name, trades in self._tapes.items()]
+        boxes += [panel.table(self._console.width) for panel in self._panels.values()]
         if boxes:
             parts.append(Columns(boxes, padding=(0, 2)))
         return Group(*parts)
@@ -131,16 +142,16 @@ class Screen:
 def _quote_row(name: StreamName, quote: Quote | None, digits: int) -> list[Text]:
     if quote is None:
         return [Text(name.symbol), *[Text("…", "dim")] * 6]
-    change = _known(quote.change_percent)
+    change = known(quote.change_percent)
     style = "dim" if change is None else "green" if change >= 0 else "red"
     return [
         Text(name.symbol, "bold"),
-        Text(_price(quote.last_price, digits)),
+        Text(price_text(quote.last_price, digits)),
         Text("" if change is None else f"{change:+.2f} %", style),
-        Text(_price(quote.bid, digits)),
-        Text(_price(quote.ask, digits)),
-        Text(_count(quote.volume)),
-        Text(printable(_known(quote.description) or ""), "dim"),
+        Text(price_text(quote.bid, digits)),
+        Text(price_text(quote.ask, digits)),
+        Text(count_text(quote.volume)),
+        Text(printable(known(quote.description) or ""), "dim"),
     ]
 
 
@@ -153,9 +164,9 @@ def _ladder(name: StreamName, book: Book | None, digits: int) -> Table:
     if book is None:
         table.add_row("", Text("…", "dim"), "")
         return table
-    asks, bids = (_known(levels) or () for levels in (book.asks, book.bids))
+    asks, bids = (known(levels) or () for levels in (book.asks, book.bids))
     asks, bids = asks[:BOOK_ROWS], bids[:BOOK_ROWS]
-    most = max((_known(level.volume) or 0 for level in (*asks, *bids)), default=0)
+    most = max((known(level.volume) or 0 for level in (*asks, *bids)), default=0)
     for style, levels in (("red", reversed(asks)), ("green", bids)):
         for row in _levels(levels, style, most, digits):
             table.add_row(*row)
@@ -164,65 +175,30 @@ def _ladder(name: StreamName, book: Book | None, digits: int) -> Table:
 
 def _levels(levels: Iterable[BookLevel], style: str, most: int, digits: int) -> Iterable[tuple[Text, Text, Text]]:
     for level in levels:
-        cells = max(1, round(_BAR_CELLS * (_known(level.volume) or 0) / most)) if most > 0 else 0
-        yield Text(_count(level.volume)), Text(_price(level.price, digits), style), Text("▇" * cells, style)
+        cells = max(1, round(_BAR_CELLS * (known(level.volume) or 0) / most)) if most > 0 else 0
+        yield (
+            Text(count_text(level.volume)),
+            Text(price_text(level.price, digits), style),
+            Text("▇" * cells, style),
+        )
 
 
-def _tape(name: StreamName, trades: Iterable[Trade], digits: int) -> Table:
+def _tape(name: StreamName, trades: Iterable[Trade | Gap], digits: int) -> Table:
     title = Text(f"trades {name.symbol}", "table.title")
     table = Table(title=title, title_justify="left", box=None, show_header=False, pad_edge=False)
     for width in (12, _PRICE_CELLS, 8):
         table.add_column(justify="right", min_width=width, no_wrap=True)
     table.add_column(min_width=4, no_wrap=True)
     for trade in reversed(list(trades)):
+        if isinstance(trade, Gap):
+            table.add_row(*gap_cells(trade))
+            continue
         style = "green" if trade.side == Side.BUY else "red" if trade.side == Side.SELL else "dim"
         table.add_row(
-            Text(_time(trade.time_ms), "dim"),
-            Text(_price(trade.price, digits), style),
-            Text(_count(trade.quantity)),
+            Text(time_text(trade.time_ms), "dim"),
+            Text(price_text(trade.price, digits), style),
+            Text(count_text(trade.quantity)),
             # In words too: not everybody sees colours, and not every terminal shows them.
-            Text(_side(trade.side), style),
+            Text(side_text(trade.side), style),
         )
     return table
-
-
-# Whatever the type says, any field of a record that came over the wire may be null or missing.
-
-
-def _known(value: T | UnsetType | None) -> T | None:
-    return None if value is UNSET or value is None else value
-
-
-def _price(price: float | UnsetType | None, digits: int) -> str:
-    known = _known(price)
-    if known is None:
-        return "–"
-    return f"{known:.{digits}f}" if abs(known) < _PRICE_MAX else repr(known)
-
-
-def _digits(price: float | UnsetType | None) -> int:
-    """Return how many digits behind the point a price has."""
-    known = _known(price)
-    if known is None or not isfinite(known):
-        return 0
-    exponent = Decimal(repr(known)).normalize().as_tuple().exponent
-    return min(max(-int(exponent), 0), _DIGITS_MAX)
-
-
-def _side(side: Side | UnsetType | None) -> str:
-    return str(side) if side in (Side.BUY, Side.SELL) else "–"
-
-
-def _count(count: float | UnsetType | None) -> str:
-    known = _known(count)
-    return "–" if known is None else f"{known:,.0f}"
-
-
-def _time(time_ms: int | UnsetType | None) -> str:
-    known = _known(time_ms)
-    if known is None:
-        return "–"
-    try:
-        return f"{datetime.fromtimestamp(known // 1000, UTC):%H:%M:%S}.{known % 1000:03d}"
-    except (ValueError, OverflowError, OSError):  # no such year
-        return "–"

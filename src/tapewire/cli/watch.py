@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -15,6 +14,7 @@ from tapewire.cli.screen import Screen
 from tapewire.cli.streams import StreamName, StreamOptions
 from tapewire.client.broker import Broker
 from tapewire.client.errors import GapError
+from tapewire.client.gap import Gap
 from tapewire.client.subscription import Subscription
 from tapewire.model import Record
 from tapewire.protocol.formats import codec
@@ -37,7 +37,10 @@ async def show(broker: Broker, names: Sequence[StreamName], options: StreamOptio
 async def write_lines(
     broker: Broker, names: Sequence[StreamName], options: StreamOptions, lines_max: int | None
 ) -> None:
-    """Write each record as a line: the stream's name, then its fields in the broker's Simple spelling."""
+    """Write each record as a line: the stream's name, then its fields in the broker's Simple spelling.
+
+    What could not be fetched after a cut is a line as well, in its place: the stream's name and ``gap``.
+    """
     out = _Lines(lines_max)
     async with AsyncExitStack() as stack:
         streams = [await stack.enter_async_context(name.subscription(broker, options)) for name in names]
@@ -74,8 +77,17 @@ async def _write(out: _Lines, name: StreamName, stream: Subscription[Any]) -> No
     record_type: type[Record] = stream.codec.record_type
     encode = codec(record_type, Format.SIMPLE).encode
     start = b'{"stream":' + msgspec.json.encode(str(name))
-    async for records in _batches(stream):
-        await out.write([start + _rest(encode(record)) for record in records])
+    async for taken in _batches(stream):
+        if isinstance(taken, Gap):
+            await out.write([start + b',"gap":' + _gap(taken) + b"}\n"])
+        else:
+            await out.write([start + _rest(encode(record)) for record in taken])
+
+
+def _gap(gap: Gap) -> bytes:
+    """Return what is known of a time from which something is missing."""
+    fields = {"since": gap.since, "until": gap.until, "cause": gap.cause, "reason": gap.reason}
+    return msgspec.json.encode(fields)
 
 
 def _rest(fields: bytes) -> bytes:
@@ -84,14 +96,20 @@ def _rest(fields: bytes) -> bytes:
 
 
 async def _feed(screen: Screen, name: StreamName, stream: Subscription[Any]) -> None:
-    async for records in _batches(stream):
-        screen.took(name, records)
+    async for taken in _batches(stream):
+        if isinstance(taken, Gap):
+            screen.missed(name, taken)
+        else:
+            screen.took(name, taken)
 
 
-async def _batches(stream: Subscription[Any]) -> AsyncIterator[list[Record]]:
-    """Yield what comes, over gaps: whoever watches goes on watching. That something is missing is in the log."""
+async def _batches(stream: Subscription[Any]) -> AsyncIterator[list[Record] | Gap]:
+    """Yield what comes, and in its place each gap: whoever watches goes on watching."""
     while True:
-        with contextlib.suppress(GapError):
+        try:
             async for records in stream.batches():
                 yield records
             return
+        except GapError as error:
+            gap = error.gap
+        yield gap

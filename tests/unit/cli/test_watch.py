@@ -16,6 +16,7 @@ from tapewire.cli.streams import StreamName, StreamOptions
 from tapewire.cli.watch import write_lines
 from tapewire.client.buffer import Fail
 from tapewire.client.errors import ConnectionLostError, RefusedError
+from tapewire.client.gap import Gap, GapState
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription
 from tapewire.model import Book, Exchange, Trade
@@ -140,6 +141,36 @@ def test_several_streams_share_the_count(lines: Lines) -> None:
         broker.books.buffer.put(b'{"data":{"b":[],"a":[],"t":%d,"h":false},"guid":"x"}' % number)
     write(lines, broker, [BOOK, TRADES], 7)
     assert len(lines.all()) == 7
+
+
+def test_what_could_not_be_fetched_is_a_line_in_its_place(lines: Lines) -> None:
+    broker = FakeBroker()
+    missed = Gap(
+        stream="trades:SBER",
+        since=datetime(2026, 1, 12, 7, tzinfo=UTC),
+        until=datetime(2026, 1, 12, 7, 0, 3, tzinfo=UTC),
+        cause="the connection was lost (1006)",
+        state=GapState.LEFT,
+        reason="no answer",
+    )
+    for item in (trade(1), missed, missed, trade(2)):
+        (broker.tape.buffer.put if isinstance(item, bytes) else broker.tape.buffer.put_object)(item)
+    write(lines, broker, [TRADES], 4)
+    first, gap, again, last = lines.all()
+    assert (first["id"], last["id"]) == (1, 2)
+    assert (
+        gap
+        == again
+        == {
+            "stream": "trades:SBER@TQBR",
+            "gap": {
+                "since": "2026-01-12T07:00:00Z",
+                "until": "2026-01-12T07:00:03Z",
+                "cause": "the connection was lost (1006)",
+                "reason": "no answer",
+            },
+        }
+    )
 
 
 def test_a_stream_that_is_lost_ends_the_program_after_what_was_received(lines: Lines) -> None:
