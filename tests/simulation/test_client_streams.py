@@ -32,11 +32,13 @@ from tapewire.model import (
     Quote,
     Record,
     Risk,
+    Side,
     StopOrder,
     Summary,
     Topic,
     TopicKind,
     Trade,
+    bar_opening_s,
 )
 from tapewire.protocol.formats import fields_of
 from tapewire.protocol.requests import STREAMS
@@ -201,6 +203,47 @@ def test_history_and_the_stream_say_the_same() -> None:
             days = await broker.history("SBER", "D", since=timedelta(days=10))
             assert all(bar.time_s % 86_400 == 0 for bar in days)
             assert 5 <= len(days) <= 12
+
+    run_virtual(scenario())
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("form", [Format.SIMPLE, Format.HEAVY])
+def test_clusters_are_one_run_with_their_past_and_over_any_cuts(seed: int, form: Format) -> None:
+    async def scenario() -> None:
+        rng = random.Random(seed)
+        async with (
+            SimulatedSystem(seed=seed, symbols=2, events_per_second=100) as system,
+            system.connect() as broker,
+        ):
+            await asyncio.sleep(60)
+            async with broker.clusters("SBER", "10s", since=timedelta(seconds=35), format=form) as stream:
+                got: list[Cluster] = []
+                collecting = asyncio.create_task(_collect(stream, got))
+                await asyncio.sleep(1)
+                assert len({cluster.time_s for cluster in got}) >= 4, "the past, then the running one"
+                for _ in range(4):
+                    system.network.cut()
+                    await asyncio.sleep(rng.choice((0.1, 0.7, 5.0, 25.0)))
+                await _until_whole(broker, stream)
+                await asyncio.sleep(15)
+                times = [cluster.time_s for cluster in got]
+                assert times == sorted(times), "never back"
+                tape = await system.venue.recent_trades(Topic(TopicKind.TRADES, "MOEX", "SBER", "TQBR"), 5_000)
+                assert tape.trades[0].time_ms < times[0] * 1_000, "all of it is on the tape"
+                expected: dict[int, dict[float, list[int]]] = {}
+                for one in tape.trades:
+                    opening_s = bar_opening_s(one.time_ms // 1_000, 10)
+                    level = expected.setdefault(opening_s, {}).setdefault(one.price, [0, 0])
+                    level[0 if one.side is Side.BUY else 1] += one.quantity
+                final = {cluster.time_s: cluster for cluster in got}
+                for opening_s in range(times[0], times[-1], 10):
+                    told = {
+                        level.price: [level.buy_quantity, level.sell_quantity] for level in final[opening_s].levels
+                    }
+                    assert told == expected.get(opening_s, {}), "each as it was in the end"
+                assert broker.gaps.left == 0
+                collecting.cancel()
 
     run_virtual(scenario())
 

@@ -262,8 +262,9 @@ class MarketStreams:
         """Return the stream of what was bought and sold at each price, interval by interval.
 
         The broker does not document it; its terminal alone asks for it, in Simple. The running interval comes
-        again each time it has changed. ``timeframe`` and ``since`` as of :meth:`bars`; None: from the running one.
-        By default nothing is lost, as of :meth:`bars`.
+        again each time it has changed, and once more when the next one begins. ``timeframe`` as of :meth:`bars`;
+        ``since`` asks for the intervals from that moment on, as far back as the broker has them, oldest first;
+        None: from the running one. By default nothing is lost, as of :meth:`bars`.
 
         Raises:
             LimitError: There is no such timeframe, or ``since`` is no moment.

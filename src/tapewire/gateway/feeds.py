@@ -1,8 +1,8 @@
 """Feeds: one record, encoded once, on its way to all who asked for it alike.
 
 Subscriptions with equal (topic, format, depth, frequency) share a feed. A state feed sends the newest state at
-the end of each window in which something changed, an event feed sends every event at once. A feed of bars does
-both: the running bar once a window, and each bar in its last form, which conflation must not lose.
+the end of each window in which something changed, an event feed sends every event at once. A feed of bars or
+clusters does both: the running one once a window, and each in its last form, which conflation must not lose.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ class StateFeed:
 
 
 class BarFeed(StateFeed):
-    """The running bar once a window, and each bar when it has become final."""
+    """The running bar or cluster once a window, and each when it has become final."""
 
     def happened(self, position: StreamPosition, record: Record) -> None:
         """Hand a final bar to everybody at once: what the next window brings is a later bar."""

@@ -54,7 +54,7 @@ class Hub:
             feeds = self._state_feeds[key.topic] = {}
         feed = feeds.get(key)
         if feed is None:
-            make = BarFeed if key.topic.kind is TopicKind.BAR else StateFeed
+            make = BarFeed if key.topic.kind in (TopicKind.BAR, TopicKind.CLUSTER) else StateFeed
             feed = feeds[key] = make(key, self._source.current, self._rhythm)
         return feed
 

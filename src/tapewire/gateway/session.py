@@ -44,6 +44,7 @@ from tapewire.protocol.requests import (
     PortfolioRequest,
     SubscribeBars,
     SubscribeBook,
+    SubscribeClusters,
     SubscribeInstrument,
     SubscribeLegacyStopOrders,
     SubscribeOrders,
@@ -251,6 +252,8 @@ class DataSession:
             return partial(_recent_trades, query, topic, request.depth + PAST_SPARE_TRADES)
         if isinstance(request, SubscribeBars) and not request.skip_history:
             return partial(_bars, query, topic, request.since_s)
+        if isinstance(request, SubscribeClusters):
+            return partial(_clusters, query, topic, request.since_s)
         if isinstance(request, SubscribeInstrument):
             return partial(_instrument_state, query, topic)
         if topic.kind.of_portfolio and not topic.kind.is_state and not _wants_no_history(request):
@@ -335,6 +338,11 @@ async def _portfolio_records(query: Query, topic: Topic) -> tuple[Sequence[Recor
 async def _bars(query: Query, topic: Topic, since_s: int) -> tuple[Sequence[Record], StreamPosition]:
     page = await query.bars(topic, since_s, UNIX_SECONDS_MAX, BARS_HISTORY_MAX)
     return page.bars, page.position
+
+
+async def _clusters(query: Query, topic: Topic, since_s: int) -> tuple[Sequence[Record], StreamPosition]:
+    page = await query.clusters(topic, since_s)
+    return page.clusters, page.position
 
 
 async def _instrument_state(query: Query, topic: Topic) -> tuple[Sequence[Record], StreamPosition]:

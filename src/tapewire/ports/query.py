@@ -10,6 +10,7 @@ import msgspec
 
 from tapewire.model import (
     Bar,
+    Cluster,
     Exchange,
     Fill,
     Instrument,
@@ -28,6 +29,7 @@ from tapewire.ports.venue import Snapshot
 __all__ = [
     "BarNeighbours",
     "BarsPage",
+    "ClustersPage",
     "EstimateOrder",
     "FillsFilter",
     "Query",
@@ -63,6 +65,13 @@ class BarsPage(NamedTuple):
 
     position: StreamPosition
     bars: Sequence[Bar]
+
+
+class ClustersPage(NamedTuple):
+    """Clusters, oldest first, and where their stream stood: finished ones up to ``position`` are in the page."""
+
+    position: StreamPosition
+    clusters: Sequence[Cluster]
 
 
 class BarNeighbours(NamedTuple):
@@ -154,6 +163,15 @@ class Query(Protocol):
 
         Raises:
             UnknownTopicError: No such instrument, not a bar topic, or an interval that does not exist.
+        """
+
+    async def clusters(self, topic: Topic, since_s: int) -> ClustersPage:
+        """Return the clusters that hold ``since_s`` (Unix s) or open later, oldest first, the running one last.
+
+        As far back as the venue's trades reach; an interval of which some may be missing is left out.
+
+        Raises:
+            UnknownTopicError: No such instrument, not a cluster topic, or an interval that does not exist.
         """
 
     async def bar_neighbours(self, topic: Topic, since_s: int, until_s: int) -> BarNeighbours:

@@ -21,6 +21,7 @@ from tapewire.model import (
     Bar,
     Book,
     BookLevel,
+    Cluster,
     Command,
     CommandKey,
     Fill,
@@ -39,6 +40,7 @@ from tapewire.model import (
     TopicKind,
     Trade,
     TradingStatus,
+    bar_opening_s,
     is_interval,
     to_iso,
     trading_day,
@@ -47,6 +49,7 @@ from tapewire.ports.clock import Clock
 from tapewire.ports.query import (
     BarNeighbours,
     BarsPage,
+    ClustersPage,
     EstimateOrder,
     FillsFilter,
     RecordsPage,
@@ -369,6 +372,23 @@ class ScriptedVenue:
             max((opening_s for opening_s in openings if opening_s < since_s), default=None),
             min((opening_s for opening_s in openings if opening_s > until_s), default=None),
         )
+
+    async def clusters(self, topic: Topic, since_s: int) -> ClustersPage:
+        """Return the cluster that was set last, if it opens no earlier than the one that holds ``since_s``.
+
+        Raises:
+            UnknownTopicError: There is no such instrument or interval, or the topic is not one of clusters.
+        """
+        self._check_known(topic)
+        if topic.kind is not TopicKind.CLUSTER:
+            raise UnknownTopicError(f"{topic.kind} is not the kind of clusters")
+        before_s, after_s = self.page_delays_s
+        await asyncio.sleep(before_s)
+        newest = self._states.get(topic)
+        is_wanted = isinstance(newest, Cluster) and newest.time_s >= bar_opening_s(since_s, topic.interval_s)
+        page = ClustersPage(self.position(topic), [newest] if isinstance(newest, Cluster) and is_wanted else [])
+        await asyncio.sleep(after_s)
+        return page
 
     async def instrument_state(self, topic: Topic) -> Snapshot:
         """Return the full rules of an instrument: those of its listing, with all changes laid over them.

@@ -160,7 +160,15 @@ class Desk:
         self._tell_finished(position, listing.charts.trade(printed))
         for interval_s in listing.charts.intervals:
             self._streams.state_changed(position, TopicKind.BAR, interval_s)
-        for interval_s in listing.clusters.trade(printed):
+        for final in listing.clusters.trade(printed):
+            self._streams.happened(
+                position,
+                listing.position(final.sequence),
+                partial(listing.cluster_record, final),
+                kind=TopicKind.CLUSTER,
+                interval_s=final.interval_s,
+            )
+        for interval_s in listing.clusters.intervals:
             self._streams.state_changed(position, TopicKind.CLUSTER, interval_s)
 
 

@@ -38,6 +38,7 @@ from tapewire.ports.clock import Clock
 from tapewire.ports.query import (
     BarNeighbours,
     BarsPage,
+    ClustersPage,
     EstimateOrder,
     FillsFilter,
     RecordsPage,
@@ -382,6 +383,10 @@ class EmbeddedVenue:
     async def bars(self, topic: Topic, since_s: int, until_s: int, limit: int) -> BarsPage:
         """Return the bars that open from ``since_s`` to ``until_s``, oldest first, the newest ``limit``."""
         return await self._hall.query.bars(topic, since_s, until_s, limit)
+
+    async def clusters(self, topic: Topic, since_s: int) -> ClustersPage:
+        """Return the clusters that hold ``since_s`` or open later, oldest first, the running one last."""
+        return await self._hall.query.clusters(topic, since_s)
 
     async def bar_neighbours(self, topic: Topic, since_s: int, until_s: int) -> BarNeighbours:
         """Return the openings of the last bar before and of the first bar behind a range of openings."""

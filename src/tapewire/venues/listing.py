@@ -24,7 +24,7 @@ from tapewire.ports.archive import ArchivedTrade
 from tapewire.ports.venue import Snapshot
 from tapewire.venues.bond_figures import BondFigures
 from tapewire.venues.charts import Charts
-from tapewire.venues.clusters import Clusters
+from tapewire.venues.clusters import Clusters, FinishedCluster, TickCluster
 from tapewire.venues.figures import SessionFigures
 from tapewire.venues.hall_state import ListingState
 from tapewire.venues.open_interest import OpenInterest
@@ -289,12 +289,15 @@ class Listing:
     def cluster(self, interval_s: int, now_s: int) -> Snapshot:
         """Return the running cluster, prices ascending."""
         cluster = self.clusters.newest(interval_s, now_s)
+        return Snapshot(self.position(cluster.sequence), self.cluster_record(cluster))
+
+    def cluster_record(self, cluster: TickCluster | FinishedCluster) -> Cluster:
+        """Return a cluster as it is told, prices ascending."""
         levels = tuple(
             ClusterLevel(price=self._price(ticks), buy_quantity=bought, sell_quantity=sold)
             for ticks, (bought, sold) in sorted(cluster.lots.items())
         )
-        record = Cluster(time_s=cluster.opening_s, levels=levels)
-        return Snapshot(self.position(cluster.sequence), record)
+        return Cluster(time_s=cluster.opening_s, levels=levels)
 
     def state(self) -> Snapshot:
         """Return the full state of the instrument's rules."""

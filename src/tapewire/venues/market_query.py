@@ -9,20 +9,23 @@ from tapewire.model import (
     DAY_S,
     MOSCOW_OFFSET_S,
     Bar,
+    Cluster,
     Instrument,
     Topic,
     TopicKind,
     Trade,
+    bar_opening_s,
     is_interval,
     trading_day,
 )
-from tapewire.ports.query import BarNeighbours, BarsPage, TradesFilter, TradesFound, TradesPage
+from tapewire.ports.query import BarNeighbours, BarsPage, ClustersPage, TradesFilter, TradesFound, TradesPage
 from tapewire.ports.venue import Snapshot, UnknownTopicError
+from tapewire.venues.clusters import past_clusters
 from tapewire.venues.directory import Directory
 from tapewire.venues.history import History
 from tapewire.venues.listing import Listing
 from tapewire.venues.streams import SERVED_KINDS
-from tapewire.venues.tape import Print
+from tapewire.venues.tape import TAPE_TRADES_MAX, Print
 
 __all__ = ["TIMED_KINDS", "MarketQuery"]
 
@@ -99,6 +102,31 @@ class MarketQuery:
                 await asyncio.sleep(0)
             records.extend(listing.bar_record(bar) for bar in bars[start : start + _RECORDS_AT_ONCE])
         return BarsPage(position, records)
+
+    async def clusters(self, topic: Topic, since_s: int) -> ClustersPage:
+        """Return the clusters of the last 5,000 trades that hold ``since_s`` or open later, the running one last.
+
+        An interval of which earlier trades may be missing is left out.
+
+        Raises:
+            ArchiveError: Older trades cannot be read.
+            UnknownTopicError: There is no such instrument, not a cluster topic, or no such interval.
+        """
+        listing = self._listings[self.position(topic)]
+        if topic.kind is not TopicKind.CLUSTER:
+            raise UnknownTopicError(f"{topic.kind} is not the kind of clusters")
+        interval_s, position = topic.interval_s, listing.tape_position
+        running = listing.cluster(interval_s, self._now_s()).record
+        assert isinstance(running, Cluster)
+        first_s = bar_opening_s(since_s, interval_s)
+        if first_s > running.time_s:
+            return ClustersPage(position, [])
+        if first_s == running.time_s:
+            return ClustersPage(position, [running])
+        prints = await self._history(topic).last_trades(TAPE_TRADES_MAX)
+        is_cut = len(prints) == TAPE_TRADES_MAX
+        past = past_clusters(prints, interval_s, first_s, running.time_s, is_cut=is_cut)
+        return ClustersPage(position, [*map(listing.cluster_record, past), running])
 
     async def bar_neighbours(self, topic: Topic, since_s: int, until_s: int) -> BarNeighbours:
         """Return the openings of the last bar before and of the first bar behind a range of openings.

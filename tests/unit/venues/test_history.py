@@ -4,6 +4,8 @@ import asyncio
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tapewire.adapters.sqlite_archive import SqliteArchive
 from tapewire.market import Market, TickBar, catalogue, fold
@@ -15,6 +17,8 @@ from tapewire.ports.venue import UnknownTopicError
 from tapewire.simulation import VirtualClock, run_virtual
 from tapewire.simulation.archive import SimulatedArchive
 from tapewire.venues import EmbeddedVenue
+from tapewire.venues.clusters import past_clusters
+from tapewire.venues.tape import Print
 from trading import FakeClock, RecordingSink
 
 TRADES = Topic(TopicKind.TRADES, "MOEX", "SBER", "TQBR")
@@ -256,6 +260,67 @@ def test_a_cluster_holds_the_trades_of_its_interval_by_price():
         at_price = [trade for trade in inside if trade.price == level.price]
         assert level.buy_quantity == sum(t.quantity for t in at_price if t.side is Side.BUY)
         assert level.sell_quantity == sum(t.quantity for t in at_price if t.side is Side.SELL)
+
+
+def test_past_clusters_hold_all_trades_of_their_intervals_and_end_with_the_running_one():
+    async def main():
+        venue = venue_of()
+        topic = Topic(TopicKind.CLUSTER, "MOEX", "SBER", "TQBR", 10)
+        await live(venue, 47)
+        tape = await venue.recent_trades(TRADES, 5_000)
+        since_s = tape.trades[-1].time_ms // 1000 - 25
+        page, last, none = [
+            await venue.clusters(topic, at_s) for at_s in (since_s, tape.trades[-1].time_ms // 1000, LATE)
+        ]
+        running = await venue.state(topic)
+        return tape, since_s, page, last, none, running
+
+    tape, since_s, page, last, none, running = run_virtual(main())
+    expected: dict[int, dict[float, list[int]]] = {}
+    for one in tape.trades:
+        opening_s = bar_opening_s(one.time_ms // 1000, 10)
+        if opening_s >= bar_opening_s(since_s, 10):
+            level = expected.setdefault(opening_s, {}).setdefault(one.price, [0, 0])
+            level[0 if one.side is Side.BUY else 1] += one.quantity
+    told = {
+        cluster.time_s: {each.price: [each.buy_quantity, each.sell_quantity] for each in cluster.levels}
+        for cluster in page.clusters
+    }
+    assert len(expected) >= 3
+    assert told == expected
+    assert [cluster.time_s for cluster in page.clusters] == sorted(told)
+    assert list(last.clusters) == [running.record] == [page.clusters[-1]]
+    assert list(none.clusters) == []
+    assert page.position == tape.position
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=30).map(sorted), st.integers(0, 70), st.booleans())
+def test_past_clusters_leave_out_the_interval_that_may_lack_its_beginning(
+    seconds: list[int], since_s: int, is_cut: bool
+) -> None:
+    prints = [Print(number, 100 + at % 3, 1, Side.BUY, at * 10**9, 0) for number, at in enumerate(seconds)]
+    first_s, running_s = bar_opening_s(since_s, 10), bar_opening_s(seconds[-1], 10)
+    found = past_clusters(prints, 10, first_s, running_s, is_cut=is_cut)
+    whole = {bar_opening_s(at, 10) for at in seconds} - ({bar_opening_s(seconds[0], 10)} if is_cut else set())
+    assert [each.opening_s for each in found] == sorted(at for at in whole if first_s <= at < running_s)
+    for each in found:
+        lots = sum(bar_opening_s(at, 10) == each.opening_s for at in seconds)
+        assert sum(bought + sold for bought, sold in each.lots.values()) == lots
+
+
+@pytest.mark.parametrize("interval_s", [0, 7_000_000_000])
+def test_clusters_that_cannot_be_are_unknown(interval_s: int) -> None:
+    async def main() -> None:
+        venue = venue_of()
+        for topic in (
+            Topic(TopicKind.CLUSTER, "MOEX", "SBER", "TQBR", interval_s),
+            Topic(TopicKind.CLUSTER, "MOEX", "NOPE", "", 60),
+            bars_of(60),
+        ):
+            with pytest.raises(UnknownTopicError):
+                await venue.clusters(topic, 0)
+
+    run_virtual(main())
 
 
 # --- trades ---------------------------------------------------------------------------------------------
