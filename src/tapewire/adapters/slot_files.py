@@ -1,7 +1,8 @@
 """The connections of a login, shared by the programs of one user on this machine: a locked file for each.
 
-The system takes a lock from a process that ends, also from one that was killed. The files stay, empty: to remove
-one that somebody is about to lock would give the same slot to two.
+The system takes a lock from a process that ends, also from one that was killed. The files stay: to remove one that
+somebody is about to lock would give the same slot to two. In each stands the number of the process that holds it,
+or that held it last; it is read only to say who holds them all.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from tapewire.ports.slots import NoSlot
 from tapewire.protocol.limits import CONNECTIONS_PER_USER_MAX
 
 __all__ = ["FileSlots"]
+
+#: As many as any system's largest number has.
+_PID_BYTES = 20
 
 log = logging.getLogger("tapewire.client")
 
@@ -53,7 +57,8 @@ class FileSlots:
                 self._has_warned = True
                 log.warning("connections are not shared with other programs: %s", error)
             return _FileSlot(None)
-        return NoSlot(self._slots_max)
+        holders = (_holder(folder / str(number)) for number in range(self._slots_max))
+        return NoSlot(self._slots_max, tuple(pid for pid in holders if pid is not None))
 
     def _folder(self, login: str) -> Path:
         base = self._base or Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
@@ -91,6 +96,9 @@ def _locked(file: Path) -> int | None:
     lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Padded: nothing of a longer number stays behind it. Where the disk is full the lock holds all the same.
+        with contextlib.suppress(OSError):
+            os.pwrite(lock, f"{os.getpid():<{_PID_BYTES}}".encode(), 0)
     except BlockingIOError:
         os.close(lock)
         return None
@@ -98,3 +106,11 @@ def _locked(file: Path) -> int | None:
         os.close(lock)
         raise
     return lock
+
+
+def _holder(file: Path) -> int | None:
+    """Return the process that holds a slot, None if the file does not say it."""
+    try:
+        return int(file.read_bytes()[:_PID_BYTES])
+    except (OSError, ValueError):
+        return None

@@ -159,14 +159,17 @@ class AnswerTimeoutError(TapewireError):
 class LimitError(TapewireError):
     """A documented limit would be passed; nothing was sent."""
 
-    def __init__(self, what: str, asked: object, limit: object) -> None:
-        super().__init__(what, asked, limit)
+    def __init__(self, what: str, asked: object, limit: object, advice: str = "") -> None:
+        super().__init__(what, asked, limit, advice)
         self.what = what
         self.asked = asked
         self.limit = limit
+        #: What can be done about it, where that is not plain.
+        self.advice = advice
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.asked} asked for, the limit is {self.limit}"
+        text = f"{self.what}: {self.asked} asked for, the limit is {self.limit}"
+        return f"{text}; {self.advice}" if self.advice else text
 
 
 class InvalidOrderError(TapewireError):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+
 from tapewire.client.errors import LimitError
 from tapewire.client.tokens import TokenKeeper
 from tapewire.ports.slots import NoSlot, Slot, Slots
 
 __all__ = ["Quota"]
+
+_ADVICE = "end one of them, or let programs share a broker"
 
 
 class Quota:
@@ -22,17 +27,26 @@ class Quota:
         """Take the right to one more connection; None where nobody counts them.
 
         Raises:
-            LimitError: All are taken; says how many of them by this program.
+            LimitError: All are taken; says how many of them here, and which processes hold the others.
         """
         if self._slots is None:
             return None
         slot = self._slots.take(self._tokens.claims.sub)
         if isinstance(slot, NoSlot):
-            others = slot.slots_max - self.held
-            what = f"connections of this login on this machine ({self.held} here, {others} in other programs)"
-            raise LimitError(what, slot.slots_max + 1, slot.slots_max)
+            # Another broker of this program may hold some.
+            here = max(self.held, slot.holders.count(os.getpid()))
+            there = f"{slot.slots_max - here} in other programs{_named(slot.holders)}"
+            what = f"connections of this login on this machine ({here} here, {there})"
+            raise LimitError(what, slot.slots_max + 1, slot.slots_max, _ADVICE)
         self.held += 1
         return _Held(self, slot)
+
+
+def _named(holders: tuple[int, ...]) -> str:
+    """Return which processes hold how many, those that are not this one."""
+    counts = Counter(pid for pid in holders if pid != os.getpid())
+    named = ", ".join(f"{count} of process {pid}" for pid, count in counts.items())
+    return f": {named}" if named else ""
 
 
 class _Held:

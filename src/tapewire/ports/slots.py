@@ -11,6 +11,8 @@ class NoSlot(NamedTuple):
     """All connections of a login are taken."""
 
     slots_max: int
+    #: Processes that hold them, one for each slot; those that are not known are left out.
+    holders: tuple[int, ...] = ()
 
 
 class Slot(Protocol):

@@ -32,7 +32,7 @@ def make(base: Path, endpoint: str = "wss://broker.test/ws") -> FileSlots:
 def test_as_many_as_may_be_and_one_more_when_one_is_given_back(tmp_path: Path) -> None:
     first, second = make(tmp_path), make(tmp_path)
     held = [first.take("P1"), second.take("P1"), first.take("P1")]
-    assert second.take("P1") == NoSlot(3)
+    assert second.take("P1") == NoSlot(3, (os.getpid(),) * 3)
     slot = held[1]
     assert not isinstance(slot, NoSlot)
     slot.release()
@@ -68,13 +68,31 @@ def test_a_killed_process_gives_its_slots_back(tmp_path: Path) -> None:
         slots = make(tmp_path)
         mine = slots.take("P1")
         assert not isinstance(mine, NoSlot)
-        assert isinstance(slots.take("P1"), NoSlot)
+        assert slots.take("P1") == NoSlot(3, (holder.pid, holder.pid, os.getpid()))
     finally:
         holder.kill()
         holder.communicate()
     freed = [slots.take("P1"), slots.take("P1")]
     assert isinstance(slots.take("P1"), NoSlot)
     for slot in (mine, *freed):
+        assert not isinstance(slot, NoSlot)
+        slot.release()
+
+
+def test_a_number_that_cannot_be_read_is_left_out_and_a_shorter_one_leaves_nothing_of_a_longer(
+    tmp_path: Path,
+) -> None:
+    slots = make(tmp_path)
+    held = [slots.take("P1") for _ in range(3)]
+    files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    files[0].write_bytes(b"99999999999999999999")
+    files[1].write_bytes(b"")
+    assert slots.take("P1") == NoSlot(3, (99999999999999999999, os.getpid()))
+    assert not isinstance(held[0], NoSlot)
+    held[0].release()
+    again = slots.take("P1")
+    assert slots.take("P1") == NoSlot(3, (os.getpid(), os.getpid()))
+    for slot in (*held, again):
         assert not isinstance(slot, NoSlot)
         slot.release()
 

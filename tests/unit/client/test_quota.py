@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
 
@@ -16,14 +17,15 @@ from unit.client.stage import Stage, staged
 class FakeSlots:
     """A machine on which so many connections are left."""
 
-    def __init__(self, left: int) -> None:
+    def __init__(self, left: int, holders: tuple[int, ...] = ()) -> None:
         self.left = left
+        self.holders = holders
         self.logins: set[str] = set()
 
     def take(self, login: str) -> FakeSlot | NoSlot:
         self.logins.add(login)
         if not self.left:
-            return NoSlot(10)
+            return NoSlot(10, self.holders)
         self.left -= 1
         return FakeSlot(self)
 
@@ -72,6 +74,23 @@ def test_where_none_is_left_the_error_has_the_numbers_and_nothing_is_connected()
         await stage.client.close()
 
     run_virtual(main)
+
+
+def test_the_error_names_the_processes_that_hold_them_and_what_can_be_done() -> None:
+    async def main() -> None:
+        quota = Quota(Stage().tokens, FakeSlots(0, (11, 11, 12, os.getpid(), 11)))
+        await quota._tokens.start()
+        with pytest.raises(LimitError) as caught:
+            quota.take()
+        assert str(caught.value) == (
+            "connections of this login on this machine"
+            " (1 here, 9 in other programs: 3 of process 11, 1 of process 12):"
+            " 11 asked for, the limit is 10; end one of them, or let programs share a broker"
+        )
+        assert str(caught.value.again()) == str(caught.value)
+        await quota._tokens.close()
+
+    run_virtual(main())
 
 
 def test_a_second_connection_that_is_not_to_be_had_fails_its_streams_only() -> None:
