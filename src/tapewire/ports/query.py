@@ -168,7 +168,8 @@ class Query(Protocol):
     async def clusters(self, topic: Topic, since_s: int) -> ClustersPage:
         """Return the clusters that hold ``since_s`` (Unix s) or open later, oldest first, the running one last.
 
-        As far back as the venue's trades reach; an interval of which some may be missing is left out.
+        That one comes also when ``since_s`` is later: clocks differ. As far back as the venue's trades reach; an
+        interval of which some may be missing is left out.
 
         Raises:
             UnknownTopicError: No such instrument, not a cluster topic, or an interval that does not exist.

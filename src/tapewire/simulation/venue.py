@@ -40,7 +40,6 @@ from tapewire.model import (
     TopicKind,
     Trade,
     TradingStatus,
-    bar_opening_s,
     is_interval,
     to_iso,
     trading_day,
@@ -374,7 +373,7 @@ class ScriptedVenue:
         )
 
     async def clusters(self, topic: Topic, since_s: int) -> ClustersPage:
-        """Return the cluster that was set last, if it opens no earlier than the one that holds ``since_s``.
+        """Return the cluster that was set last, which is the running one.
 
         Raises:
             UnknownTopicError: There is no such instrument or interval, or the topic is not one of clusters.
@@ -385,8 +384,7 @@ class ScriptedVenue:
         before_s, after_s = self.page_delays_s
         await asyncio.sleep(before_s)
         newest = self._states.get(topic)
-        is_wanted = isinstance(newest, Cluster) and newest.time_s >= bar_opening_s(since_s, topic.interval_s)
-        page = ClustersPage(self.position(topic), [newest] if isinstance(newest, Cluster) and is_wanted else [])
+        page = ClustersPage(self.position(topic), [newest] if isinstance(newest, Cluster) else [])
         await asyncio.sleep(after_s)
         return page
 

@@ -119,9 +119,7 @@ class MarketQuery:
         running = listing.cluster(interval_s, self._now_s()).record
         assert isinstance(running, Cluster)
         first_s = bar_opening_s(since_s, interval_s)
-        if first_s > running.time_s:
-            return ClustersPage(position, [])
-        if first_s == running.time_s:
+        if first_s >= running.time_s:
             return ClustersPage(position, [running])
         prints = await self._history(topic).last_trades(TAPE_TRADES_MAX)
         is_cut = len(prints) == TAPE_TRADES_MAX

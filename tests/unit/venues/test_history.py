@@ -269,13 +269,13 @@ def test_past_clusters_hold_all_trades_of_their_intervals_and_end_with_the_runni
         await live(venue, 47)
         tape = await venue.recent_trades(TRADES, 5_000)
         since_s = tape.trades[-1].time_ms // 1000 - 25
-        page, last, none = [
+        page, last, ahead = [
             await venue.clusters(topic, at_s) for at_s in (since_s, tape.trades[-1].time_ms // 1000, LATE)
         ]
         running = await venue.state(topic)
-        return tape, since_s, page, last, none, running
+        return tape, since_s, page, last, ahead, running
 
-    tape, since_s, page, last, none, running = run_virtual(main())
+    tape, since_s, page, last, ahead, running = run_virtual(main())
     expected: dict[int, dict[float, list[int]]] = {}
     for one in tape.trades:
         opening_s = bar_opening_s(one.time_ms // 1000, 10)
@@ -290,7 +290,7 @@ def test_past_clusters_hold_all_trades_of_their_intervals_and_end_with_the_runni
     assert told == expected
     assert [cluster.time_s for cluster in page.clusters] == sorted(told)
     assert list(last.clusters) == [running.record] == [page.clusters[-1]]
-    assert list(none.clusters) == []
+    assert list(ahead.clusters) == [running.record]
     assert page.position == tape.position
 
 
