@@ -32,14 +32,18 @@ class Burst:
         self.messages = messages
         self.at_s = at_s
         self._tail_size = -1
-        self._parts: list[bytes] = []
+        self._parts: tuple[bytes, ...] = ()
 
     def frames(self, tail: bytes) -> bytes:
         """Return the frames of all messages, each with ``tail`` at its end."""
         size = len(tail)
         if size != self._tail_size:
             self._tail_size = size
-            self._parts = [frame_header(_TEXT, len(message) + size) + message for message in self.messages]
             # A tail stands between two parts, and behind the last.
-            self._parts.append(b"")
+            if len(self.messages) == 1:
+                message = self.messages[0]
+                self._parts = (frame_header(_TEXT, len(message) + size) + message, b"")
+            else:
+                parts = [frame_header(_TEXT, len(message) + size) + message for message in self.messages]
+                self._parts = (*parts, b"")
         return tail.join(self._parts)

@@ -109,8 +109,14 @@ class Hub:
 
     def happened(self, topic: Topic, position: StreamPosition, record: Record) -> None:
         """Pass an event on to the feeds of its topic."""
-        feeds: list[EventFeed | BarFeed] = [*self._event_feeds.get(topic, {}).values()]
-        feeds += [feed for feed in self._state_feeds.get(topic, {}).values() if isinstance(feed, BarFeed)]
+        events = self._event_feeds.get(topic)
+        feeds: tuple[EventFeed | BarFeed, ...]
+        if events is not None:
+            feeds = tuple(events.values())
+        else:
+            feeds = tuple(
+                feed for feed in self._state_feeds.get(topic, {}).values() if isinstance(feed, BarFeed)
+            )
         for feed in feeds:
             try:
                 feed.happened(position, record)

@@ -49,17 +49,19 @@ class Pulse:
         self._turn_handle: asyncio.Handle | None = None
         self._rest_handle: asyncio.TimerHandle | None = None
         self._rests_until = loop.time()
+        # What a beat itself marks needs no turn of its own.
+        self._is_beating = False
 
     def due(self, feed: Due) -> None:
         """Have a feed deliver in the next beat."""
         self._due[feed] = None
-        if self._turn_handle is None and self._rest_handle is None:
+        if self._turn_handle is None and self._rest_handle is None and not self._is_beating:
             self._turn_handle = self._loop.call_soon(self._turn)
 
     def mark(self, session: Flushable) -> None:
         """Have a session write in the next beat."""
         self._dirty[session] = None
-        if self._turn_handle is None and self._rest_handle is None:
+        if self._turn_handle is None and self._rest_handle is None and not self._is_beating:
             self._turn_handle = self._loop.call_soon(self._turn)
 
     def mark_urgent(self, session: Flushable) -> None:
@@ -93,10 +95,11 @@ class Pulse:
 
     def _turn(self) -> None:
         self._turn_handle = None
-        urgent, self._urgent = self._urgent, {}
-        for session in urgent:
-            self._dirty.pop(session, None)
-        self._write(urgent)
+        if self._urgent:
+            urgent, self._urgent = self._urgent, {}
+            for session in urgent:
+                self._dirty.pop(session, None)
+            self._write(urgent)
         if self._rest_handle is not None or not (self._due or self._dirty):
             return
         if self._loop.time() >= self._rests_until:
@@ -106,6 +109,7 @@ class Pulse:
 
     def _beat(self) -> None:
         self._rest_handle = None
+        self._is_beating = True
         began = self._stopwatch()
         due, self._due = self._due, {}
         for feed in due:
@@ -117,6 +121,9 @@ class Pulse:
         self._write(dirty)
         rest = min(REST_TO_BEAT * (self._stopwatch() - began), REST_MAX_S)
         self._rests_until = self._loop.time() + rest
+        self._is_beating = False
+        if (self._due or self._dirty) and self._turn_handle is None:
+            self._turn_handle = self._loop.call_soon(self._turn)
 
     def _write(self, sessions: Iterable[Flushable]) -> None:
         for session in sessions:

@@ -234,7 +234,10 @@ class ScriptedVenue:
         assert not topic.kind.is_state, f"{topic.kind} is a kind of states"
         position = self._advance(topic)
         if isinstance(record, Trade):
-            self._tapes.setdefault(topic, deque(maxlen=TAPE_TRADES_MAX)).append(record)
+            tape = self._tapes.get(topic)
+            if tape is None:
+                tape = self._tapes[topic] = deque(maxlen=TAPE_TRADES_MAX)
+            tape.append(record)
         elif topic.kind.of_portfolio:
             self.portfolios.note(topic, record)
         self._tell_happened(topic, position, record)
