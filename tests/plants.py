@@ -61,6 +61,9 @@ class Witness:
             assert isinstance(record, Order)
             self.orders.append(record)
 
+    def told(self) -> None:
+        """What was told is kept already."""
+
 
 class Plant:
     """One venue at a time over the same disks; ``start`` and ``cut`` or ``stop`` by turns.

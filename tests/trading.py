@@ -94,12 +94,17 @@ class RecordingSink:
     def __init__(self) -> None:
         self.changes: list[Topic] = []
         self.events: list[tuple[Topic, StreamPosition, Record]] = []
+        #: How many events there were whenever all had been told.
+        self.ends: list[int] = []
 
     def changed(self, topic: Topic) -> None:
         self.changes.append(topic)
 
     def happened(self, topic: Topic, position: StreamPosition, record: Record) -> None:
         self.events.append((topic, position, record))
+
+    def told(self) -> None:
+        self.ends.append(len(self.events))
 
 
 def topic(kind: TopicKind, symbol: str = "TEST", board: str = "TQBR") -> Topic:

@@ -224,7 +224,8 @@ class Connection:
                     # Long pasts are encoded while they are drawn: others have their turn between two writes.
                     self._pulse.mark(self)
         if self._is_reading_paused:
-            self._go_on()
+            # When the loop comes round: a venue may be telling, and must not be asked anything from here.
+            self._open_turn()
 
     def close(self, code: int, reason: str = "", limit: Limit | None = None) -> None:
         """End the connection with a close frame; what was not handed to the socket is not sent."""

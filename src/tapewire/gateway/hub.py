@@ -23,6 +23,7 @@ class Hub:
         self._source = source
         self._loop = loop
         self.windows = Windows(loop)
+        self._pulse = pulse
         self._rhythm = Rhythm(self.windows, pulse)
         self._state_feeds: dict[Topic, dict[FeedKey, StateFeed]] = {}
         self._event_feeds: dict[Topic, dict[FeedKey, EventFeed]] = {}
@@ -114,9 +115,7 @@ class Hub:
         if events is not None:
             feeds = tuple(events.values())
         else:
-            feeds = tuple(
-                feed for feed in self._state_feeds.get(topic, {}).values() if isinstance(feed, BarFeed)
-            )
+            feeds = tuple(feed for feed in self._state_feeds.get(topic, {}).values() if isinstance(feed, BarFeed))
         for feed in feeds:
             try:
                 feed.happened(position, record)
@@ -124,3 +123,7 @@ class Hub:
                 self._loop.call_exception_handler(
                     {"message": f"an event of {topic.kind} {topic.subject} was not delivered", "exception": error}
                 )
+
+    def told(self) -> None:
+        """Deliver what has happened at once, where that is cheap."""
+        self._pulse.lead()

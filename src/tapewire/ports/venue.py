@@ -55,6 +55,9 @@ class FeedSink(Protocol):
     def happened(self, topic: Topic, position: StreamPosition, record: Record) -> None:
         """One more record of a topic of an event kind, or the final form of a bar: no state may replace it."""
 
+    def told(self) -> None:
+        """All that has ``happened`` until now has been told; the source is at rest and may be asked anything."""
+
 
 class FeedSource(Protocol):
     """The streams of a venue. State is pulled when somebody's window ends, events are pushed.

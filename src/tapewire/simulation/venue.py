@@ -513,6 +513,7 @@ class ScriptedVenue:
     def _tell_happened(self, topic: Topic, position: StreamPosition, record: Record) -> None:
         for sink in tuple(self._sinks.get(topic, ())):
             sink.happened(topic, position, record)
+            sink.told()
 
     def _tell_changed(self, topic: Topic) -> None:
         for sink in tuple(self._sinks.get(topic, ())):

@@ -149,7 +149,7 @@ class Streams:
         self._notices.extend(_Notice(feed, sink, event) for feed in feeds for sink in feed.sinks)
 
     def flush(self) -> None:
-        """Tell the sinks all that was noted: events in their order, then changes of state.
+        """Tell the sinks all that was noted: events in their order, then changes of state, then that it was all.
 
         Raises:
             ExceptionGroup: Sinks have failed. All others were told all the same, and nothing is left over.
@@ -161,10 +161,19 @@ class Streams:
                     self._notices.extend(_Notice(feed, sink, None) for sink in feed.sinks)
         self._changed.clear()
         failures: list[Exception] = []
+        told: dict[FeedSink, None] = {}
         while self._notices:
+            notice = self._notices.popleft()
+            if notice.event is not None:
+                told[notice.sink] = None
             try:
-                _tell(self._notices.popleft())
+                _tell(notice)
             except Exception as failure:  # noqa: BLE001 – whatever it is, it is raised below
+                failures.append(failure)
+        for sink in told:
+            try:
+                sink.told()
+            except Exception as failure:  # noqa: BLE001 – likewise
                 failures.append(failure)
         if failures:
             raise ExceptionGroup("sinks have failed", failures)

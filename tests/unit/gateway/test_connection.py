@@ -338,6 +338,29 @@ def test_reading_pauses_at_the_mark_and_resumes_below_it() -> None:
     run_virtual(main)
 
 
+def test_no_request_is_handled_within_a_write() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.connection.connected(bench.wire)
+        bench.wire.is_full = True
+        bench.text(b"first")
+        await asyncio.sleep(0.01)
+        await bench.requests(READING_PAUSED_AT)
+        heard = len(bench.echo.received)
+        bench.text(b"waits")
+        assert not bench.wire.is_reading
+        bench.wire.is_full = False
+        # A venue that is telling may cause writes, and must not be asked anything before it has ended.
+        while bench.connection.outbox:
+            bench.drain()
+        assert len(bench.echo.received) == heard
+        await asyncio.sleep(0.001)
+        assert bench.echo.received[-1] == Message(b"waits", True)
+        assert bench.wire.is_reading
+
+    run_virtual(main)
+
+
 def test_reading_pauses_while_many_pasts_are_under_way() -> None:
     async def main() -> None:
         bench = Bench()

@@ -123,6 +123,21 @@ def test_a_late_snapshot_is_encoded_once_for_all_who_waited(encoded: list[Record
     run(scenario)
 
 
+def test_an_event_of_a_quiet_tape_does_not_wait_for_the_next_turn() -> None:
+    async def scenario(hall: Hall) -> None:
+        feed = hall.hub.event_feed(FeedKey(hall.tape, Format.SLIM))
+        subscriber = Subscriber()
+        feed.add(subscriber)
+        hall.venue.publish_trade(SBER, 300)
+        await asyncio.sleep(0.1)
+        hall.venue.publish_trade(SBER, 301)
+        assert subscriber.bursts == [1, 1]
+        await asyncio.sleep(0.1)
+        assert subscriber.bursts == [1, 1]
+
+    run(scenario)
+
+
 def test_an_event_is_encoded_once_for_all(encoded: list[Record]) -> None:
     async def scenario(hall: Hall) -> None:
         feed = hall.hub.event_feed(FeedKey(hall.tape, Format.SLIM))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tapewire.gateway.pulse import REST_MAX_S, REST_TO_BEAT, Pulse
+from tapewire.gateway.pulse import LEADING_BEAT_MAX_S, REST_MAX_S, REST_TO_BEAT, Pulse
 from tapewire.simulation import run_virtual
 
 
@@ -218,5 +218,110 @@ def test_after_close_nothing_is_delivered_or_written() -> None:
         pulse.close()
         await asyncio.sleep(1)
         assert feed.delivered == session.flushed == [0]
+
+    run_virtual(main)
+
+
+def test_after_a_cheap_beat_the_next_may_come_before_its_turn_and_comes_once() -> None:
+    async def main() -> None:
+        pulse = new_pulse()
+        session = Session()
+        feed = Feed(pulse, [session])
+        pulse.due(feed)
+        pulse.lead()
+        assert feed.delivered == []  # nobody knows yet what a beat costs here
+        await asyncio.sleep(1)
+        pulse.due(feed)
+        pulse.lead()
+        assert feed.delivered == session.flushed == [0, 1]
+        pulse.lead()
+        await asyncio.sleep(1)
+        assert feed.delivered == session.flushed == [0, 1]
+
+    run_virtual(main)
+
+
+def test_after_a_dear_beat_none_comes_before_its_turn() -> None:
+    async def main() -> None:
+        stopwatch = Stopwatch()
+        pulse = new_pulse(stopwatch)
+        session = Session(stopwatch, 1.1 * LEADING_BEAT_MAX_S)
+        feed = Feed(pulse, [session])
+        for number in range(3):
+            pulse.due(feed)
+            pulse.lead()
+            assert len(feed.delivered) == number
+            await asyncio.sleep(1)
+            assert len(feed.delivered) == number + 1
+
+    run_virtual(main)
+
+
+def test_what_follows_a_leading_beat_at_once_comes_together_in_the_next_turn() -> None:
+    async def main() -> None:
+        stopwatch = Stopwatch()
+        pulse = new_pulse(stopwatch)
+        session = Session(stopwatch, 0.9 * LEADING_BEAT_MAX_S)
+        feed = Feed(pulse, [session])
+        pulse.due(feed)
+        await asyncio.sleep(1)
+        for _ in range(10):
+            pulse.due(feed)
+            pulse.lead()
+        assert session.flushed == [0, 1]
+        await asyncio.sleep(0)
+        assert session.flushed == [0, 1, 1]
+        # That one was no leading beat, so there is a rest, and nothing leads in it.
+        for _ in range(10):
+            pulse.due(feed)
+            pulse.lead()
+        await asyncio.sleep(0)
+        assert session.flushed == [0, 1, 1]
+        await asyncio.sleep(1)
+        assert session.flushed == pytest.approx([0, 1, 1, 1 + REST_TO_BEAT * 0.9 * LEADING_BEAT_MAX_S])
+
+    run_virtual(main)
+
+
+def test_a_beat_is_not_led_from_within() -> None:
+    async def main() -> None:
+        pulse = new_pulse()
+        pulse.due(Feed(pulse, [Session()]))
+        await asyncio.sleep(1)
+
+        class Leading(Feed):
+            def deliver(self) -> None:
+                super().deliver()
+                if len(self.delivered) == 1:
+                    pulse.due(self)
+                    pulse.mark_urgent(session)
+                    pulse.lead()
+                    assert session.flushed == []
+
+        session = Session()
+        leading = Leading(pulse, [session])
+        pulse.due(leading)
+        pulse.lead()
+        assert leading.delivered == session.flushed == [1]
+        await asyncio.sleep(1)
+        assert leading.delivered == [1, 1]
+
+    run_virtual(main)
+
+
+def test_an_urgent_session_alone_leads_nothing_and_goes_first_where_a_feed_does() -> None:
+    async def main() -> None:
+        pulse = new_pulse()
+        session, urgent = Session(), Session()
+        feed = Feed(pulse, [session, urgent])
+        pulse.due(feed)
+        await asyncio.sleep(1)
+        pulse.mark_urgent(urgent)
+        pulse.lead()
+        assert urgent.flushed == [0]
+        pulse.due(feed)
+        pulse.lead()
+        assert session.flushed == [0, 1]
+        assert urgent.flushed == [0, 1, 1]
 
     run_virtual(main)

@@ -65,6 +65,9 @@ class Sink:
     def happened(self, topic: Topic, position: StreamPosition, record: Record) -> None:
         self.heard.append((position.epoch, position.sequence, record))
 
+    def told(self) -> None:
+        """What was told is kept already."""
+
 
 @pytest.fixture
 def venue() -> ScriptedVenue:

@@ -89,6 +89,38 @@ def test_events_come_in_order_to_all_who_listen(streams, sink):
     assert other.changes == [BOOK]
 
 
+def test_behind_all_events_of_a_flush_their_sinks_hear_that_it_was_all(streams, sink):
+    other = RecordingSink()
+    streams.open(TRADES, 0, sink)
+    streams.open(BOOK, 0, other)
+    for number in range(3):
+        streams.happened(0, position(number), lambda: RECORD)
+    streams.changed(0)
+    streams.flush()
+    streams.flush()
+    streams.happened(0, position(3), lambda: RECORD)
+    streams.flush()
+
+    assert sink.ends == [3, 4]
+    assert other.ends == []
+
+
+def test_a_sink_that_fails_at_the_end_costs_nobody_else_anything(streams, sink):
+    class FailingAtTheEnd(RecordingSink):
+        def told(self):
+            raise RuntimeError("no")
+
+    streams.open(TRADES, 0, FailingAtTheEnd())
+    streams.open(TRADES, 0, sink)
+    streams.happened(0, position(1), lambda: RECORD)
+
+    with pytest.raises(ExceptionGroup):
+        streams.flush()
+
+    assert sink.ends == [1]
+    streams.flush()
+
+
 def test_no_record_is_made_for_nobody(streams, sink):
     streams.open(BOOK, 0, sink)
 
