@@ -224,7 +224,7 @@ def _stand() -> _Stand:
     clock = VirtualClock()
     venue = ScriptedVenue(_INSTRUMENTS, portfolios=("D1",), clock=clock)
     loop = asyncio.get_running_loop()
-    hub = Hub(venue, loop, Pulse(loop, clock.stopwatch_s))
+    hub = Hub(venue, loop, Pulse(loop, clock.processor_s))
     tasks: set[asyncio.Task[None]] = set()
 
     def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -17,3 +17,7 @@ class SystemClock:
     def stopwatch_s(self) -> float:
         """Return seconds since no particular moment, as finely as the machine has them."""
         return time.perf_counter()
+
+    def processor_s(self) -> float:
+        """Return seconds of a processor that the calling thread has taken, the kernel's work for it included."""
+        return time.thread_time()

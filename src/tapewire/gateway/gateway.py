@@ -83,7 +83,7 @@ class Gateway:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.limits = limits or Limits()
-        self._pulse = Pulse(loop, clock.stopwatch_s)
+        self._pulse = Pulse(loop, clock.processor_s)
         self.hub = Hub(source, loop, self._pulse)
         #: Counts HTTP requests.
         self.throttle = throttle or Throttle()

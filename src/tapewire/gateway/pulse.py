@@ -41,7 +41,8 @@ class Flushable(Protocol):
 class Pulse:
     """Decides when the feeds of a gateway deliver and its sessions write.
 
-    ``stopwatch`` measures how long beats take, in seconds; the times of loops are too coarse for that.
+    ``stopwatch`` measures what beats cost, in seconds of a processor: a beat in which another process had its turn
+    is no dear one, and a long rest behind it would be a second delay.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, stopwatch: Callable[[], float]) -> None:

@@ -17,3 +17,6 @@ class Clock(Protocol):
 
     def stopwatch_s(self) -> float:
         """Return seconds since no particular moment, never less than before: for how long code has run."""
+
+    def processor_s(self) -> float:
+        """Return seconds of a processor that this thread has taken: what code costs, whoever interrupts it."""

@@ -290,6 +290,10 @@ class VirtualClock:
         """Return the loop's time in seconds: here no code takes any."""
         return self._loop.time()
 
+    def processor_s(self) -> float:
+        """Return the loop's time in seconds, as ``stopwatch_s`` does."""
+        return self._loop.time()
+
     def jump(self, seconds: float) -> None:
         """Set the time of day forward, or back if negative, as a clock correction does. Timers stay."""
         self._jumped_ns += round(seconds * 1e9)

@@ -42,6 +42,9 @@ class Clock:
     def stopwatch_s(self) -> float:
         return self.ns / 1e9
 
+    def processor_s(self) -> float:
+        return self.ns / 1e9
+
     def advance(self, seconds: float) -> None:
         self.ns += int(seconds * 1_000_000_000)
 
