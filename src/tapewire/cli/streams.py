@@ -19,8 +19,8 @@ __all__ = ["KINDS", "StreamName", "StreamOptions"]
 
 #: Of bars and clusters where none is named.
 TIMEFRAME = "1m"
-#: The portfolio of examples: that of the demo user.
-_PORTFOLIO = "D70001"
+#: Portfolios of examples: those of the demo user.
+_PORTFOLIO, _DERIVATIVES = "D70001", "7500T01"
 
 
 class StreamKind(NamedTuple):
@@ -132,4 +132,6 @@ def _made(method: Callable[..., Subscription[Any]], *names: str, **chosen: Any) 
 
 def _example(word: str) -> str:
     kind = KINDS[word]
-    return f"{word}:{_PORTFOLIO if kind.of_portfolio else 'SBER'}{':5m' if kind.has_timeframe else ''}"
+    if kind.of_portfolio:
+        return f"{word}:{_DERIVATIVES if word == 'derivatives-risk' else _PORTFOLIO}"
+    return f"{word}:SBER{':5m' if kind.has_timeframe else ''}"
