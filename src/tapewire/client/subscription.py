@@ -107,7 +107,12 @@ class Subscription(Generic[R]):
         """
         if self._state is not SubscriptionState.NEW:
             raise ClosedError(f"{self.name} was opened before")
-        await self._owner.open(self)
+        try:
+            await self._owner.open(self)
+        except BaseException:
+            # What came before an answer that never did has no consumer, and may wait in a file.
+            self.buffer.discard()
+            raise
         return self
 
     async def close(self) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tapewire.client import links
 from tapewire.client.asking import ANSWER_TIMEOUT_S
+from tapewire.client.buffer import Spill
 from tapewire.client.connection import ConnectionState
 from tapewire.client.errors import (
     AnswerTimeoutError,
@@ -272,6 +274,17 @@ def test_without_an_answer_the_stream_is_taken_back_after_a_while() -> None:
         assert stage.client.unclaimed == unclaimed + 2
         with pytest.raises(AnswerTimeoutError):
             await anext(trades)
+
+    run(scenario)
+
+
+def test_what_came_before_an_answer_that_never_does_is_not_kept(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = lambda request: [data(request["guid"], trade(number)) for number in range(3)]
+        trades = stage.client.trades("TEST", buffer=Spill(tmp_path, size=1))
+        with pytest.raises(AnswerTimeoutError):
+            await trades.open()
+        assert (trades.received, trades.waiting, trades.dropped) == (3, 0, 3)
 
     run(scenario)
 
