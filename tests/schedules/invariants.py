@@ -61,6 +61,8 @@ def _end(holder: Holder) -> Iterator[str]:
     error = holder.error
     if error is None:
         yield f"ended in silence: {holder}"
+    elif holder.callback is not None and holder.known is None and error.retriable:
+        yield f"a function was given up though its stream may be had later: {holder}"
     elif holder.known is not None and not isinstance(error, _ENDS):
         yield f"a granted stream was given up: {holder}"
     elif holder.known is not None and isinstance(error, RefusedError) and (error.code == 429 or error.code >= 500):
@@ -297,6 +299,8 @@ def when_closed(world: World, broker: Broker, holders: Sequence[Holder]) -> Iter
     for holder in holders:
         if not holder.ended:
             yield f"was not told the end: {holder}"
+        if holder.stream.buffer.spilled:
+            yield f"{holder.stream.buffer.spilled} messages are left in a file: {holder}"
     for handle in asyncio.get_running_loop()._scheduled:  # type: ignore[attr-defined]
         if not handle.cancelled() and _owner(handle).startswith("tapewire.client"):
             yield f"a timer is left: {handle}"

@@ -15,13 +15,16 @@ from tapewire.client.asking import Asking
 from tapewire.client.backfill import Backfill
 from tapewire.client.backoff import Backoff
 from tapewire.client.buffer import Buffer
+from tapewire.client.callback import Callback
 from tapewire.client.errors import RefusedError
 from tapewire.client.feed import Feed
 from tapewire.client.fleet import Fleet
 from tapewire.client.gap import Gap, GapState
+from tapewire.client.instrument_changes import InstrumentChanges
 from tapewire.client.link import Link
 from tapewire.client.session import Session
 from tapewire.client.sieve import Sieve
+from tapewire.client.spill_file import SpillFile
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscriber import Subscriber
 
@@ -179,6 +182,104 @@ def the_second_of_two_racing_is_not_answered(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Feed, "granted", granted)
 
 
+def pauses_never_begin_anew(patch: pytest.MonkeyPatch) -> None:
+    def lost(self: Backoff, lived_s: float) -> None:
+        self.tries += 1
+
+    patch.setattr(Backoff, "lost", lost)
+
+
+def pauses_do_not_grow(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Backoff, "pause_s", lambda self, at_least_s=0.0: 0.05)
+
+
+def what_was_held_back_is_dropped(patch: pytest.MonkeyPatch) -> None:
+    release = Feed.release_held
+
+    def drop(self: Feed) -> list[bytes]:
+        release(self)
+        return []
+
+    patch.setattr(Feed, "release_held", drop)
+
+
+def an_error_of_a_function_ends_its_stream(patch: pytest.MonkeyPatch) -> None:
+    note = Callback._note_failure
+
+    def note_and_stop(self: Callback[Any], error: BaseException) -> None:
+        note(self, error)
+        self.stop()
+
+    patch.setattr(Callback, "_note_failure", note_and_stop)
+
+
+def an_error_of_a_function_is_not_counted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Callback, "_note_failure", lambda self, error: None)
+
+
+def a_function_is_tried_once(patch: pytest.MonkeyPatch) -> None:
+    async def open_once(self: Callback[Any]) -> bool:
+        await self.subscription.open()
+        return True
+
+    patch.setattr(Callback, "_open", open_once)
+
+
+def a_function_is_not_told_of_gaps(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Callback, "on_gap", lambda self, function: function)
+
+
+def what_is_spilled_loses_its_tail(patch: pytest.MonkeyPatch) -> None:
+    take = SpillFile.take
+
+    def take_all_but_one(self: SpillFile) -> list[Any]:
+        taken = take(self)
+        return taken[:-1] if len(taken) > 1 and not self else taken
+
+    patch.setattr(SpillFile, "take", take_all_but_one)
+
+
+def what_is_spilled_is_overtaken(patch: pytest.MonkeyPatch) -> None:
+    put_aside = Buffer._put_aside
+
+    def put(self: Buffer, item: Any) -> None:
+        put_aside(self, item)
+        self._room = self._size + 2
+
+    patch.setattr(Buffer, "_put_aside", put)
+
+
+def what_is_spilled_outlives_its_stream(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SpillFile, "close", lambda self: None)
+
+
+def a_late_joiner_gets_no_state(patch: pytest.MonkeyPatch) -> None:
+    join = Fleet._join
+
+    def join_without(self: Fleet, subscription: Any, feed: Feed) -> None:
+        join(self, subscription, feed)
+        subscription.buffer.take_nowait()
+
+    patch.setattr(Fleet, "_join", join_without)
+
+
+def a_gap_is_called_filled_before_the_state_comes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Feed, "await_first", lambda self: None)
+
+
+def a_conflating_buffer_keeps_the_oldest(patch: pytest.MonkeyPatch) -> None:
+    make_room = Buffer._make_room
+
+    def keep(self: Buffer, size: int) -> bool:
+        return not self._conflates and make_room(self, size)
+
+    patch.setattr(Buffer, "_make_room", keep)
+
+
+def parts_of_an_instrument_are_not_merged(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(InstrumentChanges, "_merged", lambda self, message: self._read_part(message))
+
+
 #: All of them, by name.
 MUTATIONS: dict[str, Mutation] = {
     mutation.__name__: mutation
@@ -204,5 +305,19 @@ MUTATIONS: dict[str, Mutation] = {
         a_connection_task_is_left_behind,
         nobody_knows_what_came_last,
         the_second_of_two_racing_is_not_answered,
+        pauses_never_begin_anew,
+        pauses_do_not_grow,
+        what_was_held_back_is_dropped,
+        an_error_of_a_function_ends_its_stream,
+        an_error_of_a_function_is_not_counted,
+        a_function_is_tried_once,
+        a_function_is_not_told_of_gaps,
+        what_is_spilled_loses_its_tail,
+        what_is_spilled_is_overtaken,
+        what_is_spilled_outlives_its_stream,
+        a_late_joiner_gets_no_state,
+        a_gap_is_called_filled_before_the_state_comes,
+        a_conflating_buffer_keeps_the_oldest,
+        parts_of_an_instrument_are_not_merged,
     )
 }

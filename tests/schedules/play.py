@@ -22,6 +22,7 @@ from schedules.holder import FIRST_STYLES, Holder, Style
 from schedules.kind import FIRST_KINDS, Kind, policies_of
 from schedules.schedule import Edition, Schedule, Step, draw
 from schedules.teller import SYMBOLS
+from schedules.watcher import Watcher
 from schedules.world import World
 from tapewire.client.broker import Broker
 from tapewire.client.buffer import BufferPolicy, Conflate, DropOldest, Fail
@@ -57,6 +58,7 @@ class Play:
         self.world = World(schedule)
         self.broker: Broker = self.world.broker(random.Random(schedule.seed))
         self.holders: list[Holder] = []
+        self.watcher = Watcher(self.broker, self.holders)
         self.tasks: set[asyncio.Task[None]] = set()
         self.orders: dict[str, CommandResult | TapewireError | None] = {}
 
@@ -82,6 +84,7 @@ class Play:
                     world.teller.tell_more(random.Random(step.number + 1))
                 getattr(self, f"do_{step.action}")(rng)
                 self._check(invariants.always(world, broker, self.holders), step)
+                self._check(self.watcher.problems, step)
             while self.tasks:
                 await asyncio.wait(self.tasks)
                 await asyncio.sleep(0)
@@ -90,6 +93,8 @@ class Play:
                 await self._rest()
         finally:
             await self._close()
+        await self.watcher.task
+        self._check(self.watcher.problems)
         for holder in self.holders:
             self._check(invariants.in_what_came(world, broker, holder, is_quiet=False))
         self._check(invariants.when_closed(world, broker, self.holders))

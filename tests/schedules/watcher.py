@@ -1,0 +1,69 @@
+"""Listens to what the client says of itself, and notes where that is not so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from schedules.holder import Holder
+from schedules.kind import Nature
+from tapewire.client.broker import Broker
+from tapewire.client.events import ConnectedEvent, Event, GapClosedEvent, GapOpenedEvent, LostEvent, WaitingEvent
+from tapewire.client.gap import Gap, GapState
+
+__all__ = ["Watcher"]
+
+#: A connection that has lived so long has held: the first pause after it is short.
+HELD_S = 10.0
+FIRST_PAUSE_S = 1.0
+#: Tries in a row over the longest time in which a schedule lets nobody in.
+TRIES_MAX = 400
+
+
+class Watcher:
+    """Reads the events of a broker. ``holders`` may grow.
+
+    Attributes:
+        problems: What was said and is not so.
+    """
+
+    def __init__(self, broker: Broker, holders: Sequence[Holder]) -> None:
+        self.problems: list[str] = []
+        self._holders = holders
+        self._events = aiter(broker.events)
+        self._loop = asyncio.get_running_loop()
+        #: When each connection was opened last, and those that have held and were lost.
+        self._opened_at_s: dict[int, float] = {}
+        self._has_held: set[int] = set()
+        #: How much had come for whom when a gap was opened; by its identity, as the gap is kept.
+        self._received: dict[int, tuple[Gap, dict[Holder, int]]] = {}
+        self.task = asyncio.create_task(self._run(), name="watcher")
+
+    async def _run(self) -> None:
+        async for event in self._events:
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case ConnectedEvent():
+                self._opened_at_s[event.link] = self._loop.time()
+            case LostEvent():
+                if self._loop.time() - self._opened_at_s[event.link] >= HELD_S:
+                    self._has_held.add(event.link)
+            case WaitingEvent():
+                if event.link in self._has_held and event.seconds > FIRST_PAUSE_S:
+                    self.problems.append(f"a pause of {event.seconds} s after a connection that had held: {event}")
+                if event.tries > TRIES_MAX:
+                    self.problems.append(f"a server that lets nobody in is hammered: {event}")
+                self._has_held.discard(event.link)
+            case GapOpenedEvent():
+                of_this = [one for one in self._holders if one.stream.name == event.gap.stream]
+                self._received[id(event.gap)] = event.gap, {one: one.stream.received for one in of_this}
+            case GapClosedEvent():
+                self._closed(event.gap)
+
+    def _closed(self, gap: Gap) -> None:
+        _, before = self._received.pop(id(gap), (gap, {}))
+        live = {one: count for one, count in before.items() if one.is_live and one.kind.nature is Nature.STATE}
+        if gap.state is GapState.FILLED and live and all(one.stream.received == live[one] for one in live):
+            self.problems.append(f"a gap is called filled, and nothing has come: {gap}")
