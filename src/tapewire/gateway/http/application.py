@@ -13,6 +13,7 @@ import logging
 import math
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import cache
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -27,7 +28,7 @@ from tapewire.gateway.http.admission import Admission, Caller, caller_of
 from tapewire.gateway.http.answers import error_answer, value_answer
 from tapewire.gateway.http.bodies import read_body
 from tapewire.gateway.http.endpoint import Call, Endpoint, authorise
-from tapewire.gateway.http.openapi import describe
+from tapewire.gateway.http.openapi import Schema, describe
 from tapewire.gateway.http.refresh import refresh_handler
 from tapewire.gateway.http.routes import ENDPOINTS
 from tapewire.gateway.http.tally import Tally
@@ -91,7 +92,7 @@ def http_application(
         operator: A token whose requests are not throttled.
         users: Keeps ``tokens`` up with changes; None: nothing changes.
     """
-    description = describe(ENDPOINTS)
+    description = _description()
     counters = counters or Counters()
 
     async def openapi(request: Request) -> Response:
@@ -174,6 +175,12 @@ class _Desk:
             body=await read_body(request) if endpoint.body is not None else b"",
             is_of_groups=endpoint.is_of_groups,
         )
+
+
+@cache
+def _description() -> Schema:
+    """Return what is served, in the words of OpenAPI: of all gateways alike, and dear to make."""
+    return describe(ENDPOINTS)
 
 
 def _routes(endpoints: Sequence[Endpoint], desk: _Desk) -> Iterator[Route]:

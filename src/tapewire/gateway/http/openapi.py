@@ -22,7 +22,7 @@ from tapewire.protocol.limits import GUID_CHARACTERS_MAX, HTTP_ESTIMATES_MAX
 from tapewire.protocol.reading import WireRequest
 from tapewire.protocol.words import Format
 
-__all__ = ["describe"]
+__all__ = ["Schema", "describe"]
 
 Schema = dict[str, Any]
 
