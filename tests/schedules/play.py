@@ -410,11 +410,12 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1_000, metavar="N")
     parser.add_argument("--first", type=int, default=0, metavar="SEED")
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 8))
-    parser.add_argument("--edition", type=Edition, choices=tuple(Edition), default=Edition.SECOND)
+    parser.add_argument("--edition", type=int, choices=tuple(Edition), default=Edition.SECOND)
     options = parser.parse_args()
+    edition = Edition(options.edition)
     logging.disable(logging.CRITICAL)
     if options.seed is not None:
-        schedule = draw(options.seed, options.edition)
+        schedule = draw(options.seed, edition)
         if not _fails(schedule):
             print(f"seed {options.seed}: nothing broke")
             return 0
@@ -423,9 +424,9 @@ def main() -> int:
         play(schedule)
     began = time.perf_counter()
     seeds = range(options.first, options.first + options.seeds)
-    failed = play_all(seeds, options.jobs, options.edition)
+    failed = play_all(seeds, options.jobs, edition)
     for seed, text in failed:
-        print(f"seed {seed}: {text}\n  repeat: make schedules ARGS={seed}")
+        print(f"seed {seed}: {text}\n  repeat: make schedules ARGS='{seed} --edition {edition}'")
     print(f"{options.seeds} schedules, {len(failed)} failed, {time.perf_counter() - began:.0f} s")
     return 1 if failed else 0
 
