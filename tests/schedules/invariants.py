@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from schedules.holder import Holder
-from schedules.kind import Nature, number_of
+from schedules.kind import Kind, Nature, number_of
 from schedules.world import World
 from tapewire.client.broker import Broker
 from tapewire.client.buffer import Conflate, DropOldest
@@ -170,13 +170,17 @@ def _bars(holder: Holder, told: Sequence[Any], *, must_be_whole: bool) -> Iterat
     for before, after in pairwise(times):
         if after < before:
             yield f"went back to the bar of {after}"
+    has_past = holder.kind is not Kind.BARS
+    for before, after in pairwise(holder.records if has_past else ()):
+        if (before.time_s, before.volume) == (after.time_s, after.volume):
+            yield f"the bar of {after.time_s} came twice as it was"
     newest = {bar.time_s: bar for bar in told}
     if strange := set(times) - set(newest):
         yield f"bars that have never been: {sorted(strange)}"
     if not must_be_whole or holder.known is None or isinstance(holder.policy, DropOldest | Conflate):
         return
     got = {bar.time_s: bar for bar in holder.records}
-    wanted = {bar.time_s for bar in told[holder.known :]}
+    wanted = {bar.time_s for bar in told[0 if has_past else holder.known :]}
     for time_s in sorted(wanted):
         bar = got.get(time_s)
         if bar is None or bar.volume != newest[time_s].volume:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import timedelta
 from enum import Enum
 from typing import Any
 
@@ -58,6 +59,9 @@ class Kind(Enum):
     SUMMARY = "summary"
     RISK = "risk"
     DERIVATIVES_RISK = "derivatives risk"
+    #: A past that the stream carries, and one that is fetched over HTTP.
+    PAST_BARS = "past bars"
+    LONG_BARS = "long bars"
 
     @property
     def topic_kind(self) -> TopicKind:
@@ -69,7 +73,7 @@ class Kind(Enum):
 
     @property
     def interval_s(self) -> int:
-        return 60 if self in (Kind.BARS, Kind.CLUSTERS) else 0
+        return 60 if self.topic_kind in (TopicKind.BAR, TopicKind.CLUSTER) else 0
 
 
 #: Those of the first edition of schedules.
@@ -90,11 +94,15 @@ _TOPICS = {
     Kind.SUMMARY: TopicKind.SUMMARY,
     Kind.RISK: TopicKind.RISK,
     Kind.DERIVATIVES_RISK: TopicKind.DERIVATIVES_RISK,
+    Kind.PAST_BARS: TopicKind.BAR,
+    Kind.LONG_BARS: TopicKind.BAR,
 }
 _NATURES = {
     Kind.TRADES: Nature.TAPE,
     Kind.PAST_TRADES: Nature.TAPE,
     Kind.BARS: Nature.BARS,
+    Kind.PAST_BARS: Nature.BARS,
+    Kind.LONG_BARS: Nature.BARS,
     Kind.ORDERS: Nature.ROWS,
     Kind.POSITIONS: Nature.ROWS,
     Kind.STOP_ORDERS: Nature.ROWS,
@@ -153,6 +161,10 @@ def make_stream(broker: Broker, kind: Kind, symbol: str, policy: BufferPolicy | 
                 guid="", exchange="MOEX", code=symbol, timeframe=60, since_s=0, skip_history=True, frequency=25
             )
             return broker._subscription(request, Bar, policy or Fail(), f"bars:{symbol}")
+        case Kind.PAST_BARS:
+            return broker.bars(symbol, "1m", since=timedelta(hours=2), frequency_ms=25, buffer=policy)
+        case Kind.LONG_BARS:
+            return broker.bars(symbol, "1m", since=timedelta(days=2), frequency_ms=25, buffer=policy)
         case Kind.INSTRUMENT:
             return broker.instrument_changes(symbol, buffer=policy)
         case Kind.CLUSTERS:

@@ -14,6 +14,8 @@ from tapewire.client import heartbeat
 from tapewire.client.asking import Asking
 from tapewire.client.backfill import Backfill
 from tapewire.client.backoff import Backoff
+from tapewire.client.bar_history import BarHistory
+from tapewire.client.bar_subscription import BarSubscription
 from tapewire.client.buffer import Buffer
 from tapewire.client.callback import Callback
 from tapewire.client.errors import RefusedError
@@ -280,6 +282,19 @@ def parts_of_an_instrument_are_not_merged(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(InstrumentChanges, "_merged", lambda self, message: self._read_part(message))
 
 
+def a_bar_comes_again_as_it_was(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(BarSubscription, "_is_news", lambda self, bar: True)
+
+
+def a_long_past_lacks_its_first_bar(patch: pytest.MonkeyPatch) -> None:
+    fetch = BarHistory.fetch
+
+    async def fetch_fewer(self: BarHistory, asked: Any, until_s: int) -> Any:
+        return (await fetch(self, asked, until_s))[1:]
+
+    patch.setattr(BarHistory, "fetch", fetch_fewer)
+
+
 #: All of them, by name.
 MUTATIONS: dict[str, Mutation] = {
     mutation.__name__: mutation
@@ -319,5 +334,7 @@ MUTATIONS: dict[str, Mutation] = {
         a_gap_is_called_filled_before_the_state_comes,
         a_conflating_buffer_keeps_the_oldest,
         parts_of_an_instrument_are_not_merged,
+        a_bar_comes_again_as_it_was,
+        a_long_past_lacks_its_first_bar,
     )
 }

@@ -31,6 +31,7 @@ FOUND_FIRST = {
 
 #: The same of the second edition.
 FOUND = {
+    184: "the same as of 300",
     300: "what came before an answer that never did stayed in the file of its buffer",
 }
 
