@@ -107,7 +107,9 @@ def in_what_came(world: World, broker: Broker, holder: Holder, *, is_quiet: bool
         case Nature.TAPE:
             found = _tape(world, holder, told, must_be_whole=must_be_whole)
         case Nature.STATE:
-            found = _state(holder.records, told, must_be_whole=must_be_whole)
+            # A stream of clusters begins with the interval in which it was made.
+            is_due = holder.kind is not Kind.CLUSTERS or not told or told[-1].time_s >= _since_s(holder)
+            found = _state(holder.records, told, must_be_whole=must_be_whole and is_due)
         case Nature.BARS:
             # Which bar is the first that may be missing is reckoned by our own clock.
             found = _bars(holder, told, must_be_whole=must_be_whole and not world.has_jumped)
@@ -153,6 +155,11 @@ def _is_told(world: World, holder: Holder, at_s: float) -> bool:
         if gap.until is not None and gap.since.timestamp() - 0.001 <= at_s <= gap.until.timestamp():
             return True
     return False
+
+
+def _since_s(holder: Holder) -> int:
+    since_s: int = holder.stream.request.since_s  # type: ignore[attr-defined]
+    return since_s
 
 
 def _state(records: Sequence[Any], told: Sequence[Any], *, must_be_whole: bool) -> Iterator[str]:
