@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -175,6 +176,25 @@ def test_a_function_that_raises_gets_every_trade_over_a_cut() -> None:
             assert callback.failed >= len(got) - 1
 
     run(main)
+
+
+def test_a_function_may_end_the_program(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with (
+            System(settings()) as system,
+            tapewire.connect(system.url, refresh_token=system.refresh_token) as broker,
+        ):
+
+            @broker.on_trades("SBER")
+            def take(trade: Trade) -> None:
+                raise SystemExit(3)
+
+            await asyncio.Event().wait()
+
+    with pytest.raises(SystemExit, match="3"):
+        run(main)
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 def test_a_program_may_leave_while_it_waits_for_the_broker() -> None:

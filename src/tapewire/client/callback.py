@@ -62,7 +62,7 @@ class Callback(Generic[R]):
         self._failure_told_at_s: float | None = None
         self._is_stopping = False
         self._task = asyncio.create_task(self._run(), name=f"callback of {self.subscription.name}")
-        self._task.add_done_callback(lambda _: forget(self))
+        self._task.add_done_callback(partial(self._done, forget))
 
     def __repr__(self) -> str:
         ended = " ended" if self.has_ended else ""
@@ -106,6 +106,12 @@ class Callback(Generic[R]):
             if self._task.done():
                 return
         self._tell_ended(f"it does not end when it is cancelled ({CANCELS_MAX} times)", None)
+
+    def _done(self, forget: Callable[[Callback[R]], None], task: asyncio.Task[None]) -> None:
+        # A function that ends the program (SystemExit, KeyboardInterrupt) has ended the loop with it already.
+        if not task.cancelled():
+            task.exception()
+        forget(self)
 
     async def _run(self) -> None:
         try:
@@ -236,6 +242,8 @@ def calling(
 
     @wraps(make)
     def on(streams: S, /, *args: P.args, **kwargs: P.kwargs) -> Callable[[Callable[[R], Any]], Callback[R]]:
+        if args and inspect.isroutine(args[0]):
+            raise TypeError(f"{on.__name__} takes the stream first: @….{on.__name__}(…) above the function")
         # What is wrong with the options is told here and now.
         make(streams, *args, **kwargs)
         return lambda function: streams.callbacks.add(function, partial(make, streams, *args, **kwargs))

@@ -143,6 +143,17 @@ def test_wrong_options_are_refused_at_the_decorator() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("name", ["on_trades", "on_orders"])
+def test_a_decorator_without_its_stream_is_an_error_and_no_silence(name: str) -> None:
+    async def scenario(stage: Stage) -> None:
+        streams = stage.client if name == "on_trades" else stage.client.portfolio("D1")
+        with pytest.raises(TypeError, match=rf"@….{name}\(…\) above the function"):
+            getattr(streams, name)(lambda record: None)
+        assert not len(stage.client.callbacks)
+
+    run(scenario)
+
+
 def test_a_function_that_never_waits_lets_others_have_their_turn() -> None:
     async def scenario(stage: Stage) -> None:
         turns = 0
