@@ -227,10 +227,6 @@ def a_function_is_tried_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Callback, "_open", open_once)
 
 
-def a_function_is_not_told_of_gaps(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Callback, "on_gap", lambda self, function: function)
-
-
 def what_is_spilled_loses_its_tail(patch: pytest.MonkeyPatch) -> None:
     take = SpillFile.take
 
@@ -326,7 +322,6 @@ MUTATIONS: dict[str, Mutation] = {
         an_error_of_a_function_ends_its_stream,
         an_error_of_a_function_is_not_counted,
         a_function_is_tried_once,
-        a_function_is_not_told_of_gaps,
         what_is_spilled_loses_its_tail,
         what_is_spilled_is_overtaken,
         what_is_spilled_outlives_its_stream,

@@ -42,6 +42,8 @@ NOTICED_S = 30.0
 #: Of a hundred thousand or so: more is a spin.
 TURNS_MAX = 3_000_000
 CLOSE_S = 5.0
+#: What a question over HTTP may take, and once more.
+HTTP_S = 40.0
 #: What all that is under way needs to arrive.
 SETTLED_S = 3.0
 
@@ -85,6 +87,7 @@ class Play:
                 getattr(self, f"do_{step.action}")(rng)
                 self._check(invariants.always(world, broker, self.holders), step)
                 self._check(self.watcher.problems, step)
+                self._check(self.watcher.untold(), step)
             while self.tasks:
                 await asyncio.wait(self.tasks)
                 await asyncio.sleep(0)
@@ -127,6 +130,7 @@ class Play:
         for holder in holders:
             self._check(invariants.in_what_came(world, broker, holder, is_quiet=True))
         self._check(self._orders())
+        self._check(self.watcher.untold())
 
     def _is_quiet(self) -> bool:
         fleet = self.broker._fleet
@@ -148,6 +152,11 @@ class Play:
         for holder in self.holders:
             holder.go_on()
         self.world.network.cut()
+        # Who was still fetching a past is told when HTTP has answered, or not.
+        if opening := [
+            holder.task for holder in self.holders if holder.task is not None and not holder.task.done()
+        ]:
+            await asyncio.wait(opening, timeout=HTTP_S)
         await asyncio.sleep(1.0)
 
     def _orders(self) -> Iterator[str]:
@@ -195,7 +204,7 @@ class Play:
             policy = Conflate() if kind in (Kind.BOOK, Kind.QUOTES) else rng.choice(sizes)
         elif not is_first and rng.random() < 0.35:
             policy = rng.choice(policies_of(kind))
-        style = rng.choice(FIRST_STYLES if is_first else tuple(Style))
+        style = rng.choice(FIRST_STYLES if is_first else (*Style, Style.CALLBACK))
         holder = Holder(len(self.holders) + 1, kind, symbol, style, policy, self.broker, self.world.teller.count)
         if style is Style.RAISES:
             holder.raises_after = rng.randint(1, 20)
@@ -325,6 +334,9 @@ class Play:
     def do_http_fails(self, rng: random.Random) -> None:
         self.world.web.unreachable()
         self.world.loop.call_later(rng.choice((1.0, 10.0, 60.0)), self.world.web.restore)
+        if self.schedule.edition is not Edition.FIRST and rng.random() < 0.7:
+            # What is missed cannot be fetched.
+            self.world.network.cut()
 
     def do_http_silent(self, rng: random.Random) -> None:
         self.world.web.swallow()

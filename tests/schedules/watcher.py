@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from schedules.holder import Holder
 from schedules.kind import Nature
@@ -30,6 +30,7 @@ class Watcher:
     def __init__(self, broker: Broker, holders: Sequence[Holder]) -> None:
         self.problems: list[str] = []
         self._holders = holders
+        self._fleet = broker._fleet
         self._events = aiter(broker.events)
         self._loop = asyncio.get_running_loop()
         #: When each connection was opened last, and those that have held and were lost.
@@ -37,7 +38,15 @@ class Watcher:
         self._has_held: set[int] = set()
         #: How much had come for whom when a gap was opened; by its identity, as the gap is kept.
         self._received: dict[int, tuple[Gap, dict[Holder, int]]] = {}
+        #: Gaps that were left, and who had the stream all the time.
+        self._left: list[tuple[Gap, Holder]] = []
         self.task = asyncio.create_task(self._run(), name="watcher")
+
+    def untold(self) -> Iterator[str]:
+        """Yield which gaps that were left did not come to those who have the stream and took all there was."""
+        for gap, holder in self._left:
+            if holder.is_live and not holder.stream.waiting and not any(told is gap for told in holder.gaps):
+                yield f"was not told of {gap}: {holder}"
 
     async def _run(self) -> None:
         async for event in self._events:
@@ -57,13 +66,20 @@ class Watcher:
                     self.problems.append(f"a server that lets nobody in is hammered: {event}")
                 self._has_held.discard(event.link)
             case GapOpenedEvent():
-                of_this = [one for one in self._holders if one.stream.name == event.gap.stream]
+                of_this = [one for one in self._holders if self._misses(one, event.gap)]
                 self._received[id(event.gap)] = event.gap, {one: one.stream.received for one in of_this}
             case GapClosedEvent():
                 self._closed(event.gap)
 
+    def _misses(self, holder: Holder, gap: Gap) -> bool:
+        """Return whether a gap is that of a holder's stream: others may have streams of the same name."""
+        feed = self._fleet._feed_of.get(holder.stream)
+        return feed is not None and feed.gap is gap
+
     def _closed(self, gap: Gap) -> None:
         _, before = self._received.pop(id(gap), (gap, {}))
+        if gap.state is GapState.LEFT:
+            self._left += [(gap, one) for one in before if one.is_live]
         live = {one: count for one, count in before.items() if one.is_live and one.kind.nature is Nature.STATE}
         if gap.state is GapState.FILLED and live and all(one.stream.received == live[one] for one in live):
             self.problems.append(f"a gap is called filled, and nothing has come: {gap}")
