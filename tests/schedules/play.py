@@ -41,6 +41,8 @@ RUN_S = 60_000.0
 NOTICED_S = 30.0
 #: Of a hundred thousand or so: more is a spin.
 TURNS_MAX = 3_000_000
+#: Within which a server has.
+SERVER_NOTICED_S = 900.0
 CLOSE_S = 5.0
 #: What a question over HTTP may take, and once more.
 HTTP_S = 40.0
@@ -116,10 +118,9 @@ class Play:
         while loop.time() < until_s and not self._is_quiet():
             await asyncio.sleep(1.0)
             self._check(invariants.always(world, broker, holders))
-        for connection in world.network.connections:
-            # A server notices after minutes that a client is gone without a sign.
-            if connection.client.ended:
-                connection.server.abort()
+            if until_s - loop.time() < QUIET_S - SERVER_NOTICED_S:
+                self._end_ghosts()
+        self._end_ghosts()
         await asyncio.sleep(SETTLED_S)
         for holder in holders:
             self._check(invariants.in_what_came(world, broker, holder, is_quiet=True))
@@ -131,6 +132,12 @@ class Play:
             self._check(invariants.in_what_came(world, broker, holder, is_quiet=True))
         self._check(self._orders())
         self._check(self.watcher.untold())
+
+    def _end_ghosts(self) -> None:
+        """Let the server notice that clients are gone without a sign; until then they count as connections."""
+        for connection in self.world.network.connections:
+            if connection.client.ended:
+                connection.server.abort()
 
     def _is_quiet(self) -> bool:
         fleet = self.broker._fleet
