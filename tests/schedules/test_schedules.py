@@ -32,6 +32,7 @@ FOUND_FIRST = {
 #: The same of the second edition.
 FOUND = {
     184: "the same as of 300",
+    2302: "a stream was not cancelled because its token had ended while its answer was still under way",
     300: "what came before an answer that never did stayed in the file of its buffer",
 }
 

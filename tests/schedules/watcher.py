@@ -10,6 +10,7 @@ from schedules.kind import Nature
 from tapewire.client.broker import Broker
 from tapewire.client.events import ConnectedEvent, Event, GapClosedEvent, GapOpenedEvent, LostEvent, WaitingEvent
 from tapewire.client.gap import Gap, GapState
+from tapewire.client.states import SubscriptionState
 
 __all__ = ["Watcher"]
 
@@ -45,7 +46,13 @@ class Watcher:
     def untold(self) -> Iterator[str]:
         """Yield which gaps that were left did not come to those who have the stream and took all there was."""
         for gap, holder in self._left:
-            if holder.is_live and not holder.stream.waiting and not any(told is gap for told in holder.gaps):
+            is_over = holder.stream.state in (SubscriptionState.REFUSED, SubscriptionState.CLOSED)
+            if (
+                holder.is_live
+                and not is_over
+                and not holder.stream.waiting
+                and not any(told is gap for told in holder.gaps)
+            ):
                 yield f"was not told of {gap}: {holder}"
 
     async def _run(self) -> None:

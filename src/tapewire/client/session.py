@@ -31,6 +31,8 @@ class Session:
         self._ends: dict[str, Callable[[SystemMessage], None]] = {}
         self._answers: dict[str, Callable[[SystemMessage], None]] = {}
         self._ignored: dict[str, Callable[[SystemMessage], None] | None] = {}
+        #: Guids of answers that nobody waits for any more.
+        self._late: dict[str, None] = {}
         #: Messages that belong to nobody: data of cancelled guids, answers that came too late.
         self.unclaimed = 0
         #: Messages that could not be read at all.
@@ -41,8 +43,11 @@ class Session:
         self._answers[guid] = deliver
 
     def forget_answer(self, guid: str) -> None:
-        """Wait for an answer no longer."""
-        self._answers.pop(guid, None)
+        """Wait for an answer no longer; the next one of this guid is that one, if it comes."""
+        if self._answers.pop(guid, None) is not None:
+            self._late[guid] = None
+            if len(self._late) > IGNORED_ANSWERS_MAX:
+                del self._late[next(iter(self._late))]
 
     def ignore_answer(self, guid: str, refused: Callable[[SystemMessage], None] | None = None) -> None:
         """Expect the answer to a request without any interest in it, unless it is a refusal."""
@@ -88,6 +93,10 @@ class Session:
         """Deliver an answer; False if nobody cares for it."""
         guid = answer.request_guid
         deliver = self._answers.pop(guid, None)
+        if deliver is None and answer.ok and guid in self._late and guid in self._ignored:
+            # Of two that are under way the first is not that of the second, whose refusal matters.
+            del self._late[guid]
+            return True
         if deliver is None and guid in self._ignored:
             refused = self._ignored.pop(guid)
             if refused is not None and not answer.ok:
