@@ -144,15 +144,26 @@ class Callback(Generic[R]):
         return False
 
     async def _consume(self) -> None:
+        subscription, function = self.subscription, self.function
         taken = 0
         while not self._is_stopping:
-            item = await self.subscription.next_item()
+            # Two coroutines for each record would cost as much as decoding two trades.
+            item = subscription.next_nowait()
+            if item is None:
+                item = await subscription.next_item()
             if isinstance(item, Gap):
                 if self._gap_function is not None:
                     await self._call(self._gap_function, item)
             else:
                 self.called += 1
-                await self._call(self.function, item)
+                try:
+                    result = function(item)
+                    if result is not None and inspect.isawaitable(result):
+                        await result
+                except asyncio.CancelledError as error:
+                    self._note_cancelled(error)
+                except Exception as error:  # noqa: BLE001  (a program's own, whatever it is)
+                    self._note_failure(error)
             taken += 1
             if taken % BATCH_RECORDS_MAX == 0:
                 # A function that never waits lets others have their turn all the same.
@@ -164,13 +175,16 @@ class Callback(Generic[R]):
             if inspect.isawaitable(result):
                 await result
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if self._is_stopping or (task is not None and task.cancelling()):
-                raise
-            # It waited for something that was cancelled by others.
-            self._note_failure(error)
+            self._note_cancelled(error)
         except Exception as error:  # noqa: BLE001  (a program's own, whatever it is)
             self._note_failure(error)
+
+    def _note_cancelled(self, error: asyncio.CancelledError) -> None:
+        """Raise it again if it is this callback that was cancelled, not something that the function waited for."""
+        task = asyncio.current_task()
+        if self._is_stopping or (task is not None and task.cancelling()):
+            raise error
+        self._note_failure(error)
 
     def _note_failure(self, error: BaseException) -> None:
         self.failed += 1

@@ -40,6 +40,7 @@ class InstrumentChanges(Subscription[InstrumentUpdate]):
         super().__init__(request, codec, policy, name, owner)
         self._read_part = codec.decode_message
         self._decode = self._merged
+        self._is_simple = False
         self._guid_tail = b""
         self._known: InstrumentUpdate | None = None
 

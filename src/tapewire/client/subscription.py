@@ -13,7 +13,7 @@ from tapewire.client.errors import ClosedError, GapError, RefusedError, Tapewire
 from tapewire.client.gap import Gap
 from tapewire.client.states import SubscriptionState, may_follow
 from tapewire.model import Record
-from tapewire.protocol.errors import MalformedMessageError
+from tapewire.protocol.errors import UNREADABLE, MalformedMessageError
 from tapewire.protocol.formats import Codec
 from tapewire.protocol.requests import SubscribeRequest
 
@@ -23,8 +23,10 @@ R = TypeVar("R", bound=Record)
 
 log = logging.getLogger("tapewire.client")
 
-#: Largest batch: decoded books of a long burst leave the processor's cache (measured: at least a fifth slower).
+#: Largest batch, in records and in bytes of their messages: decoded records of a long burst leave the processor's
+#: cache before they are used and freed (measured with books: up to a fifth slower).
 BATCH_RECORDS_MAX = 64
+BATCH_BYTES_MAX = 16 * 1024
 
 
 class SubscriptionOwner(Protocol):
@@ -58,6 +60,9 @@ class Subscription(Generic[R]):
         self.name = name
         self.codec = codec
         self._decode = codec.decode_message
+        self._read_message = codec.read_message
+        #: Whether ``_read_message`` does all that ``_decode`` does: then a record needs no call of ours.
+        self._is_simple = codec.has_one_spelling
         #: Whether the next record is what stands first in the buffer; kinds of streams may put others before.
         self._is_direct = type(self).next_item is Subscription.next_item
         #: What is asked for; guid and token are the connection's business.
@@ -152,8 +157,9 @@ class Subscription(Generic[R]):
         waiting = self.buffer.pop_nowait() if self._is_direct else None
         if type(waiting) is bytes:
             try:
-                return self._decode(waiting)
-            except MalformedMessageError as error:
+                record: R = self._read_message(waiting).data if self._is_simple else self._decode(waiting)
+                return record
+            except (MalformedMessageError, *UNREADABLE) as error:
                 self._note(error)
                 waiting = None
         item: R | Gap = await self.next_item() if waiting is None else waiting
@@ -198,7 +204,9 @@ class Subscription(Generic[R]):
         buffer = self.buffer
         while await buffer.wait():
             if buffer.is_plain:
-                records = self._read_all(buffer.take_nowait(BATCH_RECORDS_MAX))
+                # As many as are likely to have so many bytes.
+                limit = BATCH_BYTES_MAX * len(buffer) // (buffer.held_bytes + 1)
+                records = self._read_all(buffer.take_nowait(min(limit, BATCH_RECORDS_MAX) or 1))
             else:
                 records = self._read_mixed()
             if records:
@@ -222,6 +230,18 @@ class Subscription(Generic[R]):
                 self._require_opened()
                 if not await buffer.wait():
                     raise StopAsyncIteration
+
+    def next_nowait(self) -> R | Gap | None:
+        """Return the next record or gap if it stands first in the buffer; None: ``next_item`` knows."""
+        item = self.buffer.pop_nowait() if self._is_direct else None
+        if type(item) is bytes:
+            try:
+                item = self._read_message(item).data if self._is_simple else self._decode(item)
+            except (MalformedMessageError, *UNREADABLE) as error:
+                self._note(error)
+                return None
+        found: R | Gap | None = item
+        return found
 
     def _read_mixed(self) -> list[R]:
         """Return the records up to the next gap; a gap that comes first is raised."""
@@ -260,10 +280,10 @@ class Subscription(Generic[R]):
             self._note(error)
             return None
 
-    def _note(self, error: MalformedMessageError) -> None:
+    def _note(self, error: Exception) -> None:
         self.malformed += 1
         if self.malformed == 1:
-            log.warning("%s: a message cannot be read: %s", self.name, error.reason)
+            log.warning("%s: a message cannot be read: %s", self.name, error)
 
     def _require_opened(self) -> None:
         if self._state is SubscriptionState.NEW:
