@@ -37,6 +37,7 @@ TIMEOUT_S = 120.0
 LOSSLESS = {
     "tapewire_batches": "bench.receivers.tapewire_batches",
     "tapewire_iterator": "bench.receivers.tapewire_iterator",
+    "tapewire_callbacks": "bench.receivers.tapewire_callbacks",
 }
 CONFLATING = {"tapewire_conflating": "bench.receivers.tapewire_conflating"}
 OURS: dict[Kind, dict[str, str]] = {

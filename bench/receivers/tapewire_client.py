@@ -11,7 +11,7 @@ from bench.messages import Kind
 from bench.receivers.load import Load, Meter, Reading
 from tapewire import Book, Broker, BufferPolicy, Endpoints, Fail, Format, Quote, RefusedError, Subscription, Trade
 
-__all__ = ["Consumer", "Stream", "receive_with", "stream_of", "until_the_end"]
+__all__ = ["LOSSLESS", "Consumer", "Stream", "receive_with", "stream_of", "until_the_end"]
 
 Stream = Subscription[Book] | Subscription[Quote] | Subscription[Trade]
 #: Takes a stream to its end and returns how many messages of it have been accounted for.
@@ -19,12 +19,10 @@ Consumer = Callable[[Stream], Awaitable[int]]
 
 #: The blaster takes each stream back behind its last message.
 until_the_end = suppress(RefusedError)
-_LOSSLESS = Fail()
+LOSSLESS = Fail()
 
 
-async def receive_with(
-    consume: Consumer, load: Load, meter: Meter, *, buffer: BufferPolicy = _LOSSLESS
-) -> Reading:
+async def receive_with(consume: Consumer, load: Load, meter: Meter, *, buffer: BufferPolicy = LOSSLESS) -> Reading:
     """Open all streams and let each be consumed to its end."""
     endpoints = Endpoints(ws=load.url, cws="", http="", oauth=load.oauth)
     async with (
