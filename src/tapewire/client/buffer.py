@@ -181,6 +181,11 @@ class Buffer:
             self._wake()
 
     @property
+    def held_bytes(self) -> int:
+        """Bytes of the messages that are in memory."""
+        return self._bytes
+
+    @property
     def first(self) -> Any:
         """The oldest item, None if there is none."""
         return self._items[0] if self._items else None

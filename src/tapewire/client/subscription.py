@@ -136,7 +136,8 @@ class Subscription(Generic[R]):
         self.buffer.end()
 
     def batches(self) -> AsyncIterator[list[R]]:
-        """Yield the records that have come since the last batch, oldest first: at least one, at most 64.
+        """Yield the records that have come since the last batch, oldest first: at least one, at most 64
+        and about 16 KiB of messages.
 
         The fast way to consume a busy stream: a step of an iterator costs about as much as decoding a trade.
         """

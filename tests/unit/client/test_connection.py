@@ -181,14 +181,28 @@ def test_an_answer_nobody_waits_for_any_more_is_unclaimed() -> None:
     assert (line.answers, line.session.unclaimed) == ([], 1)
 
 
-def test_an_answer_to_be_ignored_is_neither_delivered_nor_counted() -> None:
+def test_answers_to_be_ignored_are_neither_delivered_nor_counted() -> None:
     line = Line()
     line.session.forget_answer(GUID)
     line.session.ignore_answer(GUID)
-    line.text(reply())
-    assert (line.answers, line.session.unclaimed) == ([], 0)
+    # The late one of the request, and that of its taking back.
+    for _ in range(2):
+        line.text(reply())
+        assert (line.answers, line.session.unclaimed) == ([], 0)
     line.text(reply())
     assert line.session.unclaimed == 1
+
+
+def test_the_refusal_of_a_taking_back_is_told_behind_the_late_answer_of_the_request() -> None:
+    line = Line()
+    refused: list[SystemMessage] = []
+    line.session.forget_answer(GUID)
+    line.session.ignore_answer(GUID, refused.append)
+    line.text(reply())
+    assert not refused
+    line.text(reply(code=401, message="expired"))
+    assert [answer.http_code for answer in refused] == [401]
+    assert line.session.unclaimed == 0
 
 
 def test_a_later_answer_that_is_not_good_ends_the_stream_it_names_and_no_other() -> None:
