@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +18,7 @@ from tapewire.client.admin import Admin
 from tapewire.client.backfill import Backfill
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import PRODUCTION, TEST, Endpoints
-from tapewire.client.errors import ClosedError
+from tapewire.client.errors import ClosedError, ConfigurationError
 from tapewire.client.events import Events
 from tapewire.client.fleet import Fleet
 from tapewire.client.http_reader import HttpReader
@@ -77,6 +78,10 @@ def connect(
     """
 
     def make() -> Broker:
+        if getattr(asyncio.get_running_loop(), "is_virtual", False):
+            raise ConfigurationError(
+                "there is no network on a virtual loop: take the fixture `broker`, or `system.connect()`"
+            )
         found = find_configuration(
             url,
             refresh_token=refresh_token,

@@ -30,6 +30,8 @@ P = ParamSpec("P")
 
 #: Of the failures of one callback one is told in so many seconds; all are counted.
 FAILURE_TOLD_EVERY_S = 10.0
+#: Streams of whose callbacks the first failure is kept.
+FAILURES_KEPT_MAX = 100
 #: Pauses between tries to open a stream: doubled from the first to the last. There is no last try.
 REOPEN_PAUSE_S, REOPEN_PAUSE_MAX_S = 1.0, 60.0
 #: A function that does not end when it is cancelled is cancelled again, so often and in so many seconds.
@@ -47,7 +49,7 @@ class Callback(Generic[R]):
         function: Callable[[R], Any],
         make: Callable[[], Subscription[R]],
         events: Events,
-        forget: Callable[[Callback[R]], None],
+        owner: Callbacks,
     ) -> None:
         self.function = function
         self.subscription = make()
@@ -58,11 +60,12 @@ class Callback(Generic[R]):
         self.error: TapewireError | None = None
         self._make = make
         self._events = events
+        self._owner = owner
         self._gap_function: Callable[[Gap], Any] | None = None
         self._failure_told_at_s: float | None = None
         self._is_stopping = False
         self._task = asyncio.create_task(self._run(), name=f"callback of {self.subscription.name}")
-        self._task.add_done_callback(partial(self._done, forget))
+        self._task.add_done_callback(self._done)
 
     def __repr__(self) -> str:
         ended = " ended" if self.has_ended else ""
@@ -107,11 +110,11 @@ class Callback(Generic[R]):
                 return
         self._tell_ended(f"it does not end when it is cancelled ({CANCELS_MAX} times)", None)
 
-    def _done(self, forget: Callable[[Callback[R]], None], task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[None]) -> None:
         # A function that ends the program (SystemExit, KeyboardInterrupt) has ended the loop with it already.
         if not task.cancelled():
             task.exception()
-        forget(self)
+        self._owner.forget(self)
 
     async def _run(self) -> None:
         try:
@@ -188,6 +191,7 @@ class Callback(Generic[R]):
 
     def _note_failure(self, error: BaseException) -> None:
         self.failed += 1
+        self._owner.note_failure(self.subscription.name, error)
         now_s = asyncio.get_running_loop().time()
         told_at_s = self._failure_told_at_s
         if told_at_s is None or now_s - told_at_s >= FAILURE_TOLD_EVERY_S:
@@ -206,6 +210,13 @@ class Callbacks:
         self._events = events
         self._running: dict[Callback[Any], None] = {}
         self._is_closed = False
+        #: How often functions have raised, those included that are called no more, and by the name of its stream
+        #: what each of them raised first.
+        self.failed = 0
+        self.failures: dict[str, BaseException] = {}
+
+    def __repr__(self) -> str:
+        return f"<Callbacks: {len(self)} running, {self.failed} calls have raised>"
 
     def __iter__(self) -> Iterator[Callback[Any]]:
         """Yield those that have not ended, in the order in which they were made."""
@@ -222,7 +233,7 @@ class Callbacks:
         """
         if self._is_closed:
             raise ClosedError("the broker was closed")
-        callback = Callback(function, make, self._events, self._forget)
+        callback = Callback(function, make, self._events, self)
         self._running[callback] = None
         return callback
 
@@ -234,8 +245,15 @@ class Callbacks:
             callback.stop()
         await asyncio.gather(*(callback.close() for callback in others))
 
-    def _forget(self, callback: Callback[Any]) -> None:
+    def forget(self, callback: Callback[Any]) -> None:
+        """Note that a callback has ended."""
         self._running.pop(callback, None)
+
+    def note_failure(self, stream: str, error: BaseException) -> None:
+        """Note that a function has raised. The first of each stream is kept, of ``FAILURES_KEPT_MAX`` streams."""
+        self.failed += 1
+        if len(self.failures) < FAILURES_KEPT_MAX:
+            self.failures.setdefault(stream, error)
 
 
 class HasCallbacks(Protocol):

@@ -7,10 +7,10 @@ sets of tasks inside asyncio are walked in the same order every time.
 
 ``SimulationError``
     ├── ``DeadlockError``      nothing will ever happen again
-    ├── ``LimitError``         the run outlived its bound of virtual time or of turns
+    ├── ``RunLimitError``      the run outlived its bound of virtual time or of turns
     ├── ``LeakedTasksError``   tasks were left running without an owner
     ├── ``UnhandledError``     a callback or a forgotten task raised
-    └── ``RealWorldError``     a socket, a process, a signal or another thread was asked for
+    └── ``RealWorldError``     a socket, a process or a signal was asked for, or another thread came to the loop
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ __all__ = [
     "TURNS_MAX",
     "DeadlockError",
     "LeakedTasksError",
-    "LimitError",
     "RealWorldError",
+    "RunLimitError",
     "SimulationError",
     "UnhandledError",
     "VirtualClock",
@@ -79,7 +79,7 @@ class DeadlockError(SimulationError):
         super().__init__(_sentence("nothing is ready, no timer is armed, and these tasks wait:", self.tasks))
 
 
-class LimitError(SimulationError):
+class RunLimitError(SimulationError):
     """The run outlived its bound. ``tasks`` says what was still running, and where."""
 
     def __init__(self, bound: str, tasks: Iterable[asyncio.Task[Any]]) -> None:
@@ -114,11 +114,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     executor is named: code that moves blocking calls off the loop stays usable and deterministic, but a job
     that waits for another thread would wait for ever.
 
+    ``is_virtual`` tells it from others.
+
     Args:
         start_ns: Wall time at ``time() == 0.0``, UTC, ns since 1970; ``VirtualClock`` counts from it.
-        limit_s: Virtual seconds after which a turn raises ``LimitError``.
-        turns_max: Turns of the loop after which it raises ``LimitError``.
+        limit_s: Virtual seconds after which a turn raises ``RunLimitError``.
+        turns_max: Turns of the loop after which it raises ``RunLimitError``.
     """
+
+    is_virtual = True
 
     def __init__(self, *, start_ns: int = START_NS, limit_s: float = 3_600.0, turns_max: int = TURNS_MAX) -> None:
         self._seconds = 0.0
@@ -195,12 +199,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             self._turns_at_instant = 0
             self._seconds += timeout
         if self._seconds > self._limit_s:
-            raise LimitError(f"{self._limit_s:g} virtual seconds", self.pending_tasks())
+            raise RunLimitError(f"{self._limit_s:g} virtual seconds", self.pending_tasks())
         if self._turns > self._turns_max:
-            raise LimitError(f"{self._turns_max} turns of the loop", self.pending_tasks())
+            raise RunLimitError(f"{self._turns_max} turns of the loop", self.pending_tasks())
         if self._turns_at_instant > TURNS_AT_ONE_INSTANT_MAX:
             bound = f"{TURNS_AT_ONE_INSTANT_MAX} turns at second {self._seconds:g}"
-            raise LimitError(bound, self.pending_tasks())
+            raise RunLimitError(bound, self.pending_tasks())
 
     def _numbered_task(self, loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
         self._task_count += 1
@@ -318,7 +322,7 @@ def run_virtual(
 
     Raises:
         DeadlockError: ``main`` waits for something that will never happen.
-        LimitError: A bound was reached.
+        RunLimitError: A bound was reached.
         LeakedTasksError: ``main`` ended but tasks that it started have not.
         UnhandledError: A callback or a forgotten task raised; the run ends in the turn after.
     """

@@ -84,6 +84,9 @@ class SimulatedSystem:
             self.venue, self.venue, self.tokens, self.clock, commands=self.venue, mode=mode, safety=safety
         )
         self.injector = FaultInjector(faults, self.clock) if faults is not None else None
+        #: What functions have raised that were called with records (``on_trades`` …), with their streams: the
+        #: first of each. A broker's are here when it is closed.
+        self.callback_failures: list[tuple[str, BaseException]] = []
         self._random = random.Random(seed)
         self._trading: asyncio.Task[None] | None = None
 
@@ -99,6 +102,7 @@ class SimulatedSystem:
             yield broker
         finally:
             await broker.close()
+            self.callback_failures += broker.callbacks.failures.items()
 
     async def __aenter__(self) -> Self:
         injector = self.injector

@@ -16,8 +16,8 @@ from tapewire.simulation import (
     START_NS,
     DeadlockError,
     LeakedTasksError,
-    LimitError,
     RealWorldError,
+    RunLimitError,
     UnhandledError,
     VirtualClock,
     VirtualTimeLoop,
@@ -133,12 +133,12 @@ def test_cleanup_runs_after_a_deadlock_and_may_take_time() -> None:
 
 
 def test_virtual_time_is_bounded() -> None:
-    with pytest.raises(LimitError, match="60 virtual seconds"):
+    with pytest.raises(RunLimitError, match="60 virtual seconds"):
         run_virtual(tick_for_ever(1), limit_s=60)
 
 
 def test_turns_are_bounded() -> None:
-    with pytest.raises(LimitError, match="500 turns of the loop"):
+    with pytest.raises(RunLimitError, match="500 turns of the loop"):
         run_virtual(tick_for_ever(1e-6), turns_max=500)
 
 
@@ -147,13 +147,13 @@ def test_a_spin_at_one_instant_is_bounded() -> None:
         await asyncio.sleep(2)
         await tick_for_ever(0)
 
-    with pytest.raises(LimitError, match="turns at second 2"):
+    with pytest.raises(RunLimitError, match="turns at second 2"):
         run_virtual(main)
 
 
 def test_many_turns_are_no_spin_as_long_as_time_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_module, "TURNS_AT_ONE_INSTANT_MAX", 10)
-    with pytest.raises(LimitError, match="60 virtual seconds"):
+    with pytest.raises(RunLimitError, match="60 virtual seconds"):
         run_virtual(tick_for_ever(1), limit_s=60)
 
 
