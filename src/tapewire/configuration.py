@@ -12,7 +12,8 @@ proxy      ``proxy``; the profile that the place is from; ``TAPEWIRE_PROXY``; ``
 trust      ``tls`` or ``ca_file``; the profile that the place is from; ``TAPEWIRE_CA_FILE``; the system's
 =========  =====================================================================================================
 
-A profile counts only where the place is its own: its token is shown to nobody else.
+A profile counts only where the place is its own: its token is shown to nobody else. An argument that is empty is
+an error; a variable that is empty counts as not set, as for most programs.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from tapewire.adapters.trust import trusting
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.errors import ConfigurationError
 from tapewire.client.profile import BUILT_IN, Profile, ProfileBook
+from tapewire.local_system import LocalSystem, systems_at
 from tapewire.protocol.tokens import Secret
 
 __all__ = ["Configuration", "find_admin", "find_broker", "find_configuration", "find_network"]
@@ -48,6 +50,8 @@ class Configuration(NamedTuple):
     refresh_token: Secret
     proxies: Proxies
     tls: ssl.SSLContext | None
+    #: What the refresh token is from; None: from elsewhere.
+    local: LocalSystem | None = None
 
 
 def find_configuration(
@@ -66,6 +70,7 @@ def find_configuration(
         ConfigurationError: It is not clear where to connect to, as whom or how.
     """
     try:
+        _refuse_empty(url=url, refresh_token=refresh_token, profile=profile)
         name, chosen, endpoints = _place(url, endpoints, profile)
         token = refresh_token
         if chosen is not None:
@@ -76,9 +81,11 @@ def find_configuration(
     except (ValueError, ProfileFileError, KeyringTokenError) as error:
         raise ConfigurationError(str(error)) from None
     proxies, trusted = find_network(proxy=proxy, tls=tls, ca_file=ca_file)
+    is_local = token is None
     if endpoints is None or token is None:
         endpoints, token = _local(endpoints, token)
-    return Configuration(endpoints, Secret(token), proxies, trusted)
+    local = LocalSystem(endpoints) if is_local else None
+    return Configuration(endpoints, Secret(token), proxies, trusted, local)
 
 
 def find_network(
@@ -160,6 +167,13 @@ def _place(
     return profile, found, found.endpoints
 
 
+def _refuse_empty(**given: str | None) -> None:
+    """Refuse arguments that are there and say nothing: whoever gave them meant something else than no argument."""
+    for name, value in given.items():
+        if value is not None and not value.strip():
+            raise ConfigurationError(f"{name} is empty: pass none at all to have it looked up")
+
+
 def _token_of(name: str, profile: Profile) -> str | None:
     if not profile.keyring:
         return profile.refresh_token
@@ -184,8 +198,7 @@ def _running_system(endpoints: Endpoints | None, what_is_missing: str) -> Runnin
     """Return the system of this machine that is meant; ``what_is_missing`` has a place for its address."""
     systems = running_systems()
     if endpoints is not None:
-        wanted = _loopback(endpoints)
-        systems_there = [each for each in systems if _loopback(Endpoints.from_base(each.url)) == wanted]
+        systems_there = systems_at(endpoints, systems)
         if not systems_there:
             known = ", ".join(each.url for each in systems)
             hint = f" ({known} runs on this machine)" if known else ""
@@ -199,11 +212,3 @@ def _running_system(endpoints: Endpoints | None, what_is_missing: str) -> Runnin
         names = ", ".join(each.url for each in systems)
         raise ConfigurationError(f"several systems run on this machine ({names}): set {URL_VARIABLE}")
     return systems[0]
-
-
-def _loopback(endpoints: Endpoints) -> str:
-    """Return an address by which systems on this machine compare: its names for itself are one."""
-    for name in ("//localhost:", "//0.0.0.0:", "//[::1]:", "//[::]:"):
-        if name in endpoints.http:
-            return endpoints.http.replace(name, "//127.0.0.1:")
-    return endpoints.http

@@ -29,6 +29,7 @@ from tapewire.client.securities import search_securities
 from tapewire.client.tokens import TokenKeeper
 from tapewire.client.trading_hours import AROUND_THE_CLOCK, MOSCOW
 from tapewire.configuration import Configuration, find_admin, find_broker, find_configuration, find_network
+from tapewire.local_system import RemarkingConnector
 from tapewire.model import Security
 from tapewire.ports.clock import Clock
 from tapewire.ports.network import Connector, HttpClient
@@ -93,7 +94,10 @@ def connect(
         )
         rng = random.Random()
         http, tokens = _asking(found)
-        where, connector = found.endpoints, PicowsConnector(found.tls, found.proxies)
+        where = found.endpoints
+        connector: Connector = PicowsConnector(found.tls, found.proxies)
+        if found.local is not None:
+            connector = RemarkingConnector(connector, found.local)
         return assembled(
             where, connector, tokens, http, rng, SystemClock(), FileSlots(where.ws), relieves=relieves
         )
@@ -104,7 +108,8 @@ def connect(
 def _asking(found: Configuration) -> tuple[AiohttpClient, TokenKeeper]:
     """Return what asks for tokens, and over what it asks."""
     http = AiohttpClient(tls=found.tls, proxies=found.proxies)
-    return http, TokenKeeper(http, found.endpoints.oauth, found.refresh_token.reveal(), random.Random())
+    refresh_token = found.refresh_token.reveal()
+    return http, TokenKeeper(http, found.endpoints.oauth, refresh_token, random.Random(), found.local)
 
 
 def assembled(

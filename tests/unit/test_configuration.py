@@ -263,3 +263,37 @@ def test_the_one_in_use_ends_with_its_profile() -> None:
         use_profile("desk")
     with pytest.raises(ValueError, match="the file has none"):
         remove_profile("production")
+
+
+@pytest.mark.parametrize("name", ["url", "refresh_token", "profile"])
+@pytest.mark.parametrize("value", ["", "  "])
+def test_an_argument_that_is_empty_is_not_one_that_is_missing(local: None, name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name} is empty"):
+        find_configuration(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["URL", "REFRESH_TOKEN", "PROFILE"])
+def test_a_variable_that_is_empty_is_not_set(local: None, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"TAPEWIRE_{name}", "")
+    assert said(find_configuration()) == (LOCAL_URL, "of this machine")
+
+
+def test_only_a_token_of_this_machine_is_looked_up_again(local: None) -> None:
+    assert find_configuration(refresh_token="a").local is None
+    found = find_configuration("http://localhost:8701").local
+    assert found is not None
+    assert found.refresh_token() == "of this machine"
+    assert found.remark() == ""
+
+
+def test_what_became_of_the_system_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    with announced(RunningSystem(1, LOCAL_URL, "of this machine")):
+        found = find_configuration().local
+    assert found is not None
+    assert found.refresh_token() is None
+    assert "no system runs on this machine any more" in found.remark()
+    with announced(RunningSystem(2, "http://127.0.0.1:8702", "another")):
+        assert found.refresh_token() is None, "its token is of another place"
+        assert found.remark() == found.remark()
+        assert "is at http://127.0.0.1:8702 now: connect anew" in found.remark()
+    assert len(caplog.messages) == 2

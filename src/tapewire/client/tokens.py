@@ -6,19 +6,22 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
 from tapewire.client.errors import ClosedError, TapewireError, TokenRefusedError, TokenServiceError
-from tapewire.ports.network import ConnectError, HttpClient
+from tapewire.ports.network import ConnectError, HttpAnswer, HttpClient
 from tapewire.protocol.errors import MalformedMessageError
 from tapewire.protocol.tokens import Claims, claims_of, read_access_token
 
-__all__ = ["TokenKeeper"]
+__all__ = ["TokenKeeper", "TokenSource"]
 
 log = logging.getLogger("tapewire.client")
 
 REQUEST_TIMEOUT_S = 10.0
+#: Answers that say that the refresh token is not good.
+_REFUSED = frozenset({400, 401, 403})
 #: A token that claims to live longer is renewed as if it did not.
 LIFE_MAX_S = 86_400
 #: Renewal comes at this part of the token's life, give or take the jitter: programs must not ask all at once.
@@ -27,16 +30,37 @@ RENEW_JITTER = 0.1
 #: Pauses between failed renewals double from the first to the last; each is drawn at random below that.
 RETRY_FIRST_S = 1.0
 RETRY_LAST_S = 60.0
+#: A system that was started anew says within this time what its refresh token is.
+SOURCE_SILENT_MAX_S = 30.0
+
+
+class TokenSource(Protocol):
+    """Where the refresh token is from, if another may be there later."""
+
+    def refresh_token(self) -> str | None:
+        """Return the refresh token of now; None: there is none at the moment."""
 
 
 class TokenKeeper:
-    """Holds the newest access token of one refresh token. Neither is ever written to a log."""
+    """Holds the newest access token of one refresh token. Neither is ever written to a log.
 
-    def __init__(self, http: HttpClient, oauth_url: str, refresh_token: str, rng: random.Random) -> None:
+    A refresh token that is refused is looked up again, if there is a ``source``: what it says now is tried.
+    """
+
+    def __init__(
+        self,
+        http: HttpClient,
+        oauth_url: str,
+        refresh_token: str,
+        rng: random.Random,
+        source: TokenSource | None = None,
+    ) -> None:
         self._http = http
         self._url = oauth_url.rstrip("/") + "/refresh"
         self._refresh_token = refresh_token
         self._random = rng
+        self._source = source
+        self._source_silent_since_s: float | None = None
         self._token = ""
         self._claims: Claims | None = None
         self._renewing: asyncio.Task[TapewireError | None] | None = None
@@ -126,10 +150,35 @@ class TokenKeeper:
         Returned and not raised: it is for all who wait, and the frames below here hold secrets, which would
         go with a traceback to whatever prints one with its variables.
         """
+        answer = await self._ask()
+        if isinstance(answer, HttpAnswer) and answer.status in _REFUSED and self._source is not None:
+            error = self._look_up_again(self._source, answer.status)
+            if error is not None:
+                return error
+            answer = await self._ask()
+        if isinstance(answer, TapewireError):
+            return answer
+        if answer.status in _REFUSED:
+            self._refused = TokenRefusedError(answer.status)
+            return self._refused
+        if answer.status != 200:
+            return TokenServiceError(f"the token service answered {answer.status}")
+        try:
+            token = read_access_token(answer.body)
+            self._claims = claims_of(token)
+        except MalformedMessageError as malformed:
+            return TokenServiceError(malformed.reason)
+        self._token = token
+        self.fetched += 1
+        if self.on_renewed is not None:
+            self.on_renewed()
+        return None
+
+    async def _ask(self) -> HttpAnswer | TapewireError:
         # In the body, not in the address: addresses end up in logs of proxies.
         body = msgspec.json.encode({"token": self._refresh_token})
         try:
-            answer = await self._http.request(
+            return await self._http.request(
                 "POST",
                 self._url,
                 headers={"Content-Type": "application/json"},
@@ -138,21 +187,24 @@ class TokenKeeper:
             )
         except ConnectError as error:
             return TokenServiceError(f"the token service cannot be reached: {error.reason}")
-        if answer.status in (400, 401, 403):
-            self._refused = TokenRefusedError(answer.status)
-            return self._refused
-        if answer.status != 200:
-            return TokenServiceError(f"the token service answered {answer.status}")
-        try:
-            token = read_access_token(answer.body)
-            self._claims = claims_of(token)
-        except MalformedMessageError as error:
-            return TokenServiceError(error.reason)
-        self._token = token
-        self.fetched += 1
-        if self.on_renewed is not None:
-            self.on_renewed()
-        return None
+
+    def _look_up_again(self, source: TokenSource, status: int) -> TapewireError | None:
+        """Take the refresh token of now in place of one that was refused, or return what to say."""
+        found = source.refresh_token()
+        now_s = asyncio.get_running_loop().time()
+        if found is None:
+            # It listens a moment before it says what its token is.
+            if self._source_silent_since_s is None:
+                self._source_silent_since_s = now_s
+            if now_s - self._source_silent_since_s < SOURCE_SILENT_MAX_S:
+                return TokenServiceError(f"the refresh token was refused ({status}), a new one is not there yet")
+        elif found != self._refresh_token:
+            self._source_silent_since_s = None
+            self._refresh_token = found
+            log.warning("the system was started anew and has forgotten its tokens: going on with its new one")
+            return None
+        self._refused = TokenRefusedError(status)
+        return self._refused
 
     async def _keep(self) -> None:
         retry_s = RETRY_FIRST_S

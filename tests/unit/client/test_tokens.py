@@ -223,6 +223,88 @@ def test_closing_twice_is_closing_once() -> None:
     run(scenario)
 
 
+# --- a token that may be another later ------------------------------------------------------------------
+
+
+class Source:
+    """What a file says, and how often it was read."""
+
+    def __init__(self) -> None:
+        self.says: str | None = None
+        self.read = 0
+
+    def refresh_token(self) -> str | None:
+        self.read += 1
+        return self.says
+
+
+def run_with(source: Source, scenario: Scenario) -> None:
+    async def main() -> None:
+        http = SimulatedHttp()
+        service = TokenService()
+        address = http.listen("oauth.broker.test:443", service)
+        keeper = TokenKeeper(http, ENDPOINTS.oauth, REFRESH_TOKEN, random.Random(1), source)
+        try:
+            await keeper.start()
+            await scenario(keeper, service, address)
+        finally:
+            await keeper.close()
+
+    run_virtual(main)
+
+
+def test_a_refused_token_is_looked_up_and_the_new_one_serves_on(caplog: pytest.LogCaptureFixture) -> None:
+    source = Source()
+
+    async def scenario(keeper: TokenKeeper, service: TokenService, address: HttpAddress) -> None:
+        assert not source.read, "nothing was refused yet"
+        source.says = f"another {SECRET}"
+        address.answer_next(403)
+        assert await keeper.renew() == access_token(2)
+        assert address.requests[-1].body == b'{"token":"another %s"}' % SECRET.encode()
+        await keeper.renew()
+        assert (source.read, len(address.requests)) == (1, 4)
+
+    run_with(source, scenario)
+    assert "started anew" in caplog.text
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("says", [REFRESH_TOKEN, "another that is refused"])
+def test_it_is_refused_for_good_when_nothing_better_is_there(says: str) -> None:
+    source = Source()
+
+    async def scenario(keeper: TokenKeeper, service: TokenService, address: HttpAddress) -> None:
+        source.says = says
+        address.answer_next(403)
+        address.answer_next(401)
+        for _ in range(2):
+            with pytest.raises(TokenRefusedError):
+                await keeper.renew()
+        assert source.read == 1
+
+    run_with(source, scenario)
+
+
+def test_a_system_that_starts_has_half_a_minute_to_say_its_token() -> None:
+    source = Source()
+
+    async def scenario(keeper: TokenKeeper, service: TokenService, address: HttpAddress) -> None:
+        for _ in range(3):
+            address.answer_next(403)
+        with pytest.raises(TokenServiceError, match="not there yet") as caught:
+            await keeper.renew()
+        assert caught.value.retriable
+        await asyncio.sleep(29)
+        with pytest.raises(TokenServiceError):
+            await keeper.renew()
+        await asyncio.sleep(2)
+        with pytest.raises(TokenRefusedError):
+            await keeper.renew()
+
+    run_with(source, scenario)
+
+
 # --- secrets --------------------------------------------------------------------------------------------
 
 
