@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +17,7 @@ from tapewire.adapters.picows_client import PicowsConnector
 from tapewire.adapters.slot_files import FileSlots
 from tapewire.client.admin import Admin
 from tapewire.client.backfill import Backfill
+from tapewire.client.bare_log import SaysWhoSpeaks
 from tapewire.client.broker import Broker
 from tapewire.client.endpoints import PRODUCTION, TEST, Endpoints
 from tapewire.client.errors import ClosedError, ConfigurationError
@@ -37,6 +39,8 @@ from tapewire.ports.slots import Slots
 
 __all__ = ["Connecting", "admin", "connect", "fetch_securities", "fetch_token", "find_admin", "find_broker"]
 
+#: One for all: a logger takes the same filter once.
+_SAYS_WHO_SPEAKS = SaysWhoSpeaks()
 _NO_BROKER_YET = "tapewire.connect() gives a broker to a block only: `async with tapewire.connect() as broker:`"
 
 
@@ -92,6 +96,7 @@ def connect(
             tls=tls,
             ca_file=ca_file,
         )
+        logging.getLogger("tapewire.client").addFilter(_SAYS_WHO_SPEAKS)
         rng = random.Random()
         http, tokens = _asking(found)
         where = found.endpoints

@@ -9,6 +9,7 @@ import hashlib
 import json
 import random
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -482,3 +483,33 @@ def test_without_an_address_it_is_not_clear_where_to_connect_to(run: Run) -> Non
                 raise AssertionError("to where?")
 
     run(main)
+
+
+FORGETFUL = """
+import asyncio, sys
+import tapewire
+
+async def main() -> None:
+    broker = await tapewire.connect(sys.argv[1], refresh_token=sys.argv[2]).__aenter__()
+    await broker.time()
+
+asyncio.run(main())
+"""
+
+
+def test_a_program_that_forgets_to_close_is_told_what_to_do() -> None:
+    async def main() -> bytes:
+        async with System(Settings(port=0, symbols=1)) as system:
+            program = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-W", "default", "-c", FORGETFUL, system.url, system.ready_line()["refresh_token"]),
+                stderr=asyncio.subprocess.PIPE,
+            )
+            _, complaints = await program.communicate()
+            assert program.returncode == 0
+            return complaints
+
+    said = asyncio.run(asyncio.wait_for(main(), 20)).decode()
+    assert "tapewire ERROR: <Broker 127.0.0.1:" in said
+    assert "was not closed: leave its block, `async with tapewire.connect() as broker:`" in said
+    assert "ResourceWarning: <Broker 127.0.0.1:" in said

@@ -208,4 +208,4 @@ def test_a_blocking_call_on_its_own_loop_is_refused(broker: Broker) -> None:
         broker.time()
 
     with pytest.raises(RuntimeError, match="wait for itself"):
-        broker.loop.call(mistake())
+        broker._loop.call(mistake())

@@ -171,7 +171,7 @@ def symbols(
     arguments = to.arguments()
 
     async def main() -> None:
-        await show_symbols(await fetch_securities(query, limit=limit, **arguments))
+        await show_symbols(await fetch_securities(query, limit=limit, **arguments), query)
 
     run_program(until_stopped(main()))
 

@@ -20,9 +20,13 @@ _KINDS = {"E": "share", "D": "bond", "F": "future", "O": "option", "M": "currenc
 _NAME_CELLS = 12
 
 
-async def show_symbols(securities: Sequence[Security]) -> None:
-    """Write symbol, board, kind and name of each."""
+async def show_symbols(securities: Sequence[Security], query: str = "") -> None:
+    """Write symbol, board, kind and name of each; that there are none is said where it spoils no pipe."""
     listed = rows(securities)
+    if not listed:
+        what = f" whose symbol or name has {printable(query)!r} in it" if query else ""
+        print(f"there is no instrument{what}", file=sys.stderr)
+        return
     if not sys.stdout.isatty():
         await Output().write(b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in listed))
         return

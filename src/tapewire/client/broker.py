@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import warnings
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from tapewire.client.callback import Callbacks
 from tapewire.client.endpoints import Endpoints
@@ -28,6 +31,8 @@ from tapewire.ports.network import HttpClient
 
 __all__ = ["Broker"]
 
+log = logging.getLogger("tapewire.client")
+
 HTTP_TIMEOUT_S = 10.0
 
 
@@ -44,6 +49,7 @@ class Broker(MarketStreams):
         http: HttpClient,
     ) -> None:
         super().__init__(fleet, Callbacks(events), fleet.past)
+        self._is_open = False
         self.endpoints = endpoints
         self._fleet = fleet
         self._entry = entry
@@ -56,19 +62,40 @@ class Broker(MarketStreams):
         #: Places, replaces and cancels orders.
         self.orders = Orders(entry, HttpCommands(self._reader), self._choice, self._portfolio)
 
+    def __repr__(self) -> str:
+        # Without user and password, which an address of one's own may have.
+        where = urlsplit(self.endpoints.http).netloc.rpartition("@")[2]
+        if not self._is_open:
+            return f"<Broker {where}, not connected>"
+        streams, links, gaps = len(self.streams), len(self._fleet.links), len(self.gaps.open)
+        return f"<Broker {where}: streams {streams}, connections {links}, open gaps {gaps}>"
+
+    def __del__(self) -> None:
+        # One that was not made to its end has nothing to close.
+        if getattr(self, "_is_open", False):
+            text = (
+                f"{self!r} was not closed: leave its block, `async with tapewire.connect() as broker:`,"
+                " or call `await broker.close()`"
+            )
+            warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
+            # Python shows that warning to developers only, and others complain of what the broker has left.
+            log.error("%s", text)
+
     async def start(self) -> None:
-        """Get a token and open the connection.
+        """Get a token and open the connection. Entering the block of :func:`tapewire.connect` does this.
 
         Raises:
             TokenRefusedError: The refresh token is not good.
             TokenServiceError: The token service gave no usable answer.
             ConnectError: The data socket cannot be opened.
         """
+        self._is_open = True
         await self._tokens.start()
         await self._fleet.start()
 
     async def close(self) -> None:
         """End all streams and connections; returns when no task and no socket is left."""
+        self._is_open = False
         async with AsyncExitStack() as stack:
             # The last first, and each whatever the others do.
             stack.callback(self.events.close)

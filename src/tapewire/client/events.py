@@ -222,6 +222,10 @@ class Events:
         #: Events since the start.
         self.count = 0
 
+    def __repr__(self) -> str:
+        ended = ", ended" if self._has_ended else ""
+        return f"<Events: {self.count} so far, {len(self._listeners)} listening{ended}>"
+
     def tell(self, event: Event) -> None:
         """Tell one event. Never waits, never raises."""
         self.count += 1

@@ -63,6 +63,9 @@ class GapLedger:
         yield from self._closed
         yield from self._open.values()
 
+    def __repr__(self) -> str:
+        return f"<GapLedger: {len(self._open)} open, {self.filled} filled, {self.left} left>"
+
     def __len__(self) -> int:
         return len(self._open) + len(self._closed)
 

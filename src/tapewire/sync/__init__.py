@@ -6,7 +6,8 @@
         for book in broker.book("SBER"):
             print(book.bids[0].price)
 
-Errors are those of the asynchronous client. Any number of threads may use one broker; leaving the block ends its
+It has no callbacks (``broker.on_trades`` …): a thread that iterates does the same. Errors are those of the
+asynchronous client. Any number of threads may use one broker; leaving the block ends its
 thread, loop and sockets. Inside a running loop, as in a notebook, it works too, and holds that loop up meanwhile.
 """
 

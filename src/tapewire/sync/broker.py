@@ -53,11 +53,11 @@ class Orders(Blocking[orders.Orders]):
     @property
     def groups(self) -> OrderGroups:
         """Orders bound together."""
-        return OrderGroups(self.inner.groups, self.loop)
+        return OrderGroups(self._inner.groups, self._loop)
 
     def resolve(self, unknown: Unknown) -> Resolution:
         """Find out what became of a command, as ``Unknown.resolve`` does."""
-        return self.loop.call(unknown.resolve())
+        return self._loop.call(unknown.resolve())
 
 
 class Portfolio(Blocking[portfolio.Portfolio]):
@@ -82,15 +82,15 @@ class Portfolio(Blocking[portfolio.Portfolio]):
     @property
     def name(self) -> str:
         """Its name."""
-        return self.inner.name
+        return self._inner.name
 
     @property
     def exchange(self) -> Exchange:
         """Where it trades."""
-        return self.inner.exchange
+        return self._inner.exchange
 
     def __repr__(self) -> str:
-        return repr(self.inner)
+        return repr(self._inner)
 
 
 class Events(Blocking[events.Events]):
@@ -99,21 +99,21 @@ class Events(Blocking[events.Events]):
     @property
     def count(self) -> int:
         """Events since the start."""
-        return self.inner.count
+        return self._inner.count
 
     def __iter__(self) -> Iterator[events.Event]:
         async def listen() -> AsyncIterator[events.Event]:
-            return aiter(self.inner)
+            return aiter(self._inner)
 
         # At once, not with the first step: nothing between the two is missed.
-        return self._steps(self.loop.call(listen()))
+        return self._steps(self._loop.call(listen()))
 
     def _steps(self, listener: AsyncIterator[events.Event]) -> Iterator[events.Event]:
         async def step() -> events.Event | None:
             return await anext(listener, None)
 
         with suppress(ClosedError):
-            while (event := self.loop.call(step())) is not None:
+            while (event := self._loop.call(step())) is not None:
                 yield event
 
 
@@ -144,52 +144,52 @@ class Broker(Blocking[broker.Broker]):
         atexit.unregister(self.close)
         try:
             with suppress(ClosedError):  # it was closed before
-                self.loop.call(self._connecting.__aexit__(None, None, None))
+                self._loop.call(self._connecting.__aexit__(None, None, None))
         finally:
-            self.loop.stop()
+            self._loop.stop()
 
     def portfolio(self, name: str | None = None, *, exchange: Exchange = Exchange.MOEX) -> Portfolio:
         """Return a portfolio; arguments and errors as of :meth:`tapewire.Broker.portfolio`."""
-        return Portfolio(self.inner.portfolio(name, exchange=exchange), self.loop)
+        return Portfolio(self._inner.portfolio(name, exchange=exchange), self._loop)
 
     def access_token(self) -> str:
         """Return the newest access token, for requests of your own. Keep it out of logs."""
-        return self.inner.access_token()
+        return self._inner.access_token()
 
     @property
     def endpoints(self) -> Endpoints:
         """Where the broker is."""
-        return self.inner.endpoints
+        return self._inner.endpoints
 
     @property
     def gaps(self) -> GapLedger:
         """What streams may have missed, and what became of it."""
-        return self.inner.gaps
+        return self._inner.gaps
 
     @property
     def streams(self) -> tuple[StreamStatus, ...]:
         """How all streams are that are wanted now, in the order of their opening."""
-        return self.inner.streams
+        return self._inner.streams
 
     @property
     def pressure(self) -> tuple[Estimate, ...]:
         """How late messages are on each connection of streams, and how many wait at the broker by estimate."""
-        return self.inner.pressure
+        return self._inner.pressure
 
     @property
     def portfolios(self) -> tuple[str, ...]:
         """The portfolios that the token may touch."""
-        return self.inner.portfolios
+        return self._inner.portfolios
 
     @property
     def received(self) -> int:
         """Messages that have come in since the start, over all connections."""
-        return self.inner.received
+        return self._inner.received
 
     @property
     def unclaimed(self) -> int:
         """Messages that belonged to no stream."""
-        return self.inner.unclaimed
+        return self._inner.unclaimed
 
 
 class Connecting:

@@ -30,8 +30,8 @@ class Stream(Generic[R]):
     """
 
     def __init__(self, inner: Subscription[R], loop: LoopThread) -> None:
-        #: The asynchronous stream, to be used on its loop only.
-        self.inner = inner
+        # The asynchronous stream is used on its loop only.
+        self._inner = inner
         self._loop = loop
         #: Records of the last batch that no loop has taken yet: the next one begins with them.
         self._ready: deque[R] = deque()
@@ -42,36 +42,36 @@ class Stream(Generic[R]):
     @property
     def name(self) -> str:
         """Which stream: ``book:SBER``."""
-        return self.inner.name
+        return self._inner.name
 
     @property
     def state(self) -> SubscriptionState:
         """Where the stream is in its life."""
-        return self.inner.state
+        return self._inner.state
 
     @property
     def received(self) -> int:
         """Messages that have come in."""
-        return self.inner.received
+        return self._inner.received
 
     @property
     def dropped(self) -> int:
         """Messages that were not delivered because newer ones took their place or the buffer was full."""
-        return self.inner.dropped
+        return self._inner.dropped
 
     @property
     def waiting(self) -> int:
         """Messages that have come and that no loop has taken yet."""
-        return self.inner.waiting + len(self._ready)
+        return self._inner.waiting + len(self._ready)
 
     @property
     def malformed(self) -> int:
         """Messages of this stream that could not be read. They are not delivered."""
-        return self.inner.malformed
+        return self._inner.malformed
 
     def open(self) -> Self:
         """Ask the broker for the stream and return when it is granted; raises as ``Subscription.open``."""
-        self._loop.call(self.inner.open())
+        self._loop.call(self._inner.open())
         return self
 
     def close(self) -> None:
@@ -79,9 +79,9 @@ class Stream(Generic[R]):
         # The broker that was closed has closed it.
         with suppress(ClosedError):
             if self._loop.is_own:  # a loop that was left, collected on the other thread
-                self._loop.post(self.inner.close())
+                self._loop.post(self._inner.close())
             else:
-                self._loop.call(self.inner.close())
+                self._loop.call(self._inner.close())
         self._ready.clear()
 
     def next(self, timeout_s: float | None = None) -> R:
@@ -113,7 +113,7 @@ class Stream(Generic[R]):
         """Yield records, and in its place each ``Gap`` that could not be filled, instead of raising it."""
         with self._while_open():
             while True:
-                item = self._ready.popleft() if self._ready else self._take(_item(self.inner))
+                item = self._ready.popleft() if self._ready else self._take(_item(self._inner))
                 if item is None:
                     return
                 yield item
@@ -143,7 +143,7 @@ class Stream(Generic[R]):
 
         Many at once: to cross from thread to thread costs as much as to read dozens of records.
         """
-        self._ready.extend(self._take(_batch(self.inner, timeout_s)) or ())
+        self._ready.extend(self._take(_batch(self._inner, timeout_s)) or ())
         return bool(self._ready)
 
     def _take(self, work: Coroutine[Any, Any, T]) -> T | None:

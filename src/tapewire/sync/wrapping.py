@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from tapewire.client.subscription import Subscription
 from tapewire.model import Record
@@ -25,14 +25,29 @@ P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
+_NO_CALLBACKS = (
+    "tapewire.sync has no callbacks: iterate in a thread of your own, `for trade in broker.trades(symbol)`;"
+    " tapewire.connect() has them"
+)
+
 
 class Blocking(Generic[A]):
     """The blocking face of an asynchronous object, which lives on the loop of another thread."""
 
     def __init__(self, inner: A, loop: LoopThread) -> None:
-        #: The asynchronous object, to be used on its loop only.
-        self.inner = inner
-        self.loop = loop
+        # The asynchronous object is used on its loop only, and nowhere but here.
+        self._inner = inner
+        self._loop = loop
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+    if not TYPE_CHECKING:  # a checker finds the mistake by itself
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "callbacks" or name.startswith("on_"):
+                raise AttributeError(_NO_CALLBACKS, name=name, obj=self)
+            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}", name=name, obj=self)
 
 
 class called(Generic[P, T]):  # noqa: N801  (read as a decorator is)
@@ -45,7 +60,7 @@ class called(Generic[P, T]):  # noqa: N801  (read as a decorator is)
     def __get__(self, owner: Blocking[Any], kind: type) -> Callable[P, T]:
         @wraps(self._method)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
-            return owner.loop.call(self._method(owner.inner, *args, **kwargs))
+            return owner._loop.call(self._method(owner._inner, *args, **kwargs))  # noqa: SLF001
 
         return call
 
@@ -61,8 +76,8 @@ class streamed(Generic[P, R]):  # noqa: N801
         @wraps(self._method)
         def make(*args: P.args, **kwargs: P.kwargs) -> Stream[R]:
             async def on_its_loop() -> Subscription[R]:
-                return self._method(owner.inner, *args, **kwargs)
+                return self._method(owner._inner, *args, **kwargs)  # noqa: SLF001
 
-            return Stream(owner.loop.call(on_its_loop()), owner.loop)
+            return Stream(owner._loop.call(on_its_loop()), owner._loop)  # noqa: SLF001
 
         return make

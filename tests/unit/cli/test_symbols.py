@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from tapewire.cli.symbols import rows, table
+from tapewire.cli.symbols import rows, show_symbols, table
 from tapewire.client.errors import ConnectError, RefusedError
 from tapewire.client.securities import search_securities
 from tapewire.model import Security
@@ -55,3 +55,17 @@ def test_a_table_cuts_names_only_and_no_text_commands_the_terminal() -> None:
     assert "SU26238RMFS4  TQOB   bond  [b]long" in written
     assert "\x1b" not in written
     assert max(map(len, written.splitlines())) <= 50
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("zz\x1bz", "there is no instrument whose symbol or name has 'zz z' in it\n"),
+        ("", "there is no instrument\n"),
+    ],
+)
+def test_that_there_are_none_is_said_beside_the_output(
+    capsys: pytest.CaptureFixture[str], query: str, said: str
+) -> None:
+    run_virtual(show_symbols([], query))
+    assert tuple(capsys.readouterr()) == ("", said)

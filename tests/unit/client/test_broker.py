@@ -10,6 +10,7 @@ import pytest
 
 from tapewire.client.broker import Broker
 from tapewire.client.buffer import Conflate, DropOldest, Fail
+from tapewire.client.endpoints import Endpoints
 from tapewire.client.errors import ConnectError, LimitError
 from tapewire.protocol.words import Format
 from tapewire.simulation import run_virtual
@@ -153,3 +154,36 @@ def test_all_messages_are_counted() -> None:
         await stage.client.close()
 
     run_virtual(unstarted)
+
+
+def test_a_broker_says_in_a_line_how_it_is_and_no_secret() -> None:
+    kept: list[Broker] = []
+
+    async def scenario(stage: Stage) -> None:
+        kept.append(stage.client)
+        stage.client.endpoints = Endpoints.from_base("http://desk.test:8700")
+        async with stage.client.trades("SBER"):
+            assert repr(stage.client) == "<Broker desk.test:8700: streams 1, connections 1, open gaps 0>"
+            assert repr(stage.client.gaps) == "<GapLedger: 0 open, 0 filled, 0 left>"
+            assert repr(stage.client.events) == "<Events: 1 so far, 0 listening>"
+            stage.client.on_quotes("GAZP")(print)
+            assert repr(stage.client.callbacks) == "<Callbacks: 1 running, 0 calls have raised>"
+        own = "http://user:secret@desk.test"
+        stage.client.endpoints = Endpoints(own, own, own, own)
+        assert "secret" not in repr(stage.client)
+
+    run(scenario)
+    assert "not connected" in repr(kept[0])
+
+
+def test_a_broker_that_nobody_closed_says_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(stage: Stage) -> None:
+        with pytest.warns(ResourceWarning, match="was not closed: leave its block, `async with tapewire.connect"):
+            stage.client.__del__()
+        assert "call `await broker.close()`" in caplog.text
+        await stage.client.close()
+        caplog.clear()
+        stage.client.__del__()
+        assert not caplog.text
+
+    run(scenario)

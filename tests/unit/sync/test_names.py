@@ -44,7 +44,7 @@ def names(kind: type) -> set[str]:
 def test_the_names_are_the_same(asynchronous: type, blocking: type, left_out: set[str], added: set[str]) -> None:
     # Functions that are called back have no place in a program that waits.
     public = {name for name in dir(asynchronous) if not name.startswith(("_", "on_"))}
-    own = names(blocking) - {"inner", "loop"}
+    own = names(blocking)
     assert public - own == left_out
     assert {name for name in own if not hasattr(asynchronous, name)} - added <= names(asynchronous)
 
@@ -55,3 +55,12 @@ def test_a_method_keeps_its_signature_and_its_words(name: str) -> None:
     assert here.__doc__ == there.__doc__
     bound = here.__get__(None, sync.Broker)
     assert list(inspect.signature(bound).parameters) == list(inspect.signature(there).parameters)
+
+
+@pytest.mark.parametrize("name", ["on_trades", "callbacks"])
+def test_whoever_looks_for_callbacks_is_told_what_to_do(name: str) -> None:
+    portfolio = sync.Portfolio(inner=None, loop=None)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError, match="iterate in a thread of your own"):
+        getattr(portfolio, name)
+    with pytest.raises(AttributeError, match="'Portfolio' has no attribute 'ordesr'"):
+        portfolio.ordesr  # type: ignore[attr-defined]  # noqa: B018
