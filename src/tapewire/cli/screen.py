@@ -19,6 +19,7 @@ from tapewire.cli.columns import Column, fitting_table, printable
 from tapewire.cli.figures import count_text, digits_of, known, price_text, side_text, time_text
 from tapewire.cli.panels import Panel, gap_cells, panel_of
 from tapewire.cli.streams import StreamName
+from tapewire.cli.troubles import Troubles
 from tapewire.client.broker import Broker
 from tapewire.client.gap import Gap
 from tapewire.model import Book, BookLevel, Quote, Side, Trade
@@ -50,6 +51,8 @@ class Screen:
         #: Digits behind the point of an instrument's prices: the most that have been seen.
         self._digits: dict[str, int] = {}
         self._rate = 0.0
+        #: What is wrong with connections, shown below the head.
+        self.troubles = Troubles()
         self._console = console or Console()
         self._live = Live(console=self._console, auto_refresh=False, screen=False, transient=False)
 
@@ -110,7 +113,7 @@ class Screen:
             no_wrap=True,
             overflow="ellipsis",
         )
-        parts: list[RenderableType] = [head]
+        parts: list[RenderableType] = [head, *self.troubles.lines()]
         if self._quotes:
             parts.append(self._quotes_table())
         boxes: list[RenderableType] = [

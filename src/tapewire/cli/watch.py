@@ -26,12 +26,14 @@ __all__ = ["show", "write_lines"]
 async def show(broker: Broker, names: Sequence[StreamName], options: StreamOptions) -> None:
     """Show streams on the terminal until cancelled."""
     screen = Screen(names, str(broker.endpoints.http))
+    events = aiter(broker.events)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         streams = [await stack.enter_async_context(name.subscription(broker, options)) for name in names]
         stack.enter_context(screen)
         for name, stream in zip(names, streams, strict=True):
             tasks.create_task(_feed(screen, name, stream))
         tasks.create_task(screen.refresh(broker))
+        tasks.create_task(screen.troubles.follow(events))
 
 
 async def write_lines(
