@@ -12,6 +12,7 @@ from tapewire.client.command_result import Accepted, AllCanceled, GroupAccepted,
 from tapewire.client.endpoints import PRODUCTION, TEST, Endpoints
 from tapewire.client.errors import (
     AnswerTimeoutError,
+    ArgumentError,
     BufferOverflowError,
     ClosedError,
     ConfigurationError,
@@ -91,6 +92,7 @@ __all__ = [
     "Accepted",
     "AllCanceled",
     "AnswerTimeoutError",
+    "ArgumentError",
     "Bar",
     "Bars",
     "BlockedEvent",

@@ -6,23 +6,24 @@ import re
 from pathlib import Path
 
 import tapewire
+from tapewire.client import errors
 
 README = Path(__file__).parents[2] / "README.md"
-ROW = re.compile(r"^\| `(\w+Error)` \| [^|]+ \| (\w+) \| ([\w ]+) \|$", re.MULTILINE)
+NEXT = {"final": "no", "retriable": "yes"}
+DRAWN = re.compile(r"── (\w+) .*  (caller|network|broker|by \w+) +(final|retriable|by \w+)")
+ROW = re.compile(r"^\| `(\w+Error)` \| [^|]+ \| ([\w ]+) \| ([\w ]+) \|$", re.MULTILINE)
 
 
 def test_every_error_is_in_the_readme_as_it_is() -> None:
     stated = {name: (fault, retriable) for name, fault, retriable in ROW.findall(README.read_text())}
-    errors = {
-        name: error
+    names = {
+        name
         for name in tapewire.__all__
         if isinstance(error := getattr(tapewire, name), type)
         and issubclass(error, tapewire.TapewireError)
         and error is not tapewire.TapewireError
     }
-    assert stated == {name: (error.fault.value, retriable(error)) for name, error in errors.items()}
-
-
-def retriable(error: type[tapewire.TapewireError]) -> str:
-    # A property decides by what the error holds.
-    return {True: "yes", False: "no"}[error.retriable] if isinstance(error.retriable, bool) else "by code"
+    # The drawing is held against the classes by a test of its own.
+    drawn = {name: (fault, NEXT.get(what, what)) for name, fault, what in DRAWN.findall(errors.__doc__ or "")}
+    assert set(stated) == names
+    assert stated == drawn

@@ -14,7 +14,7 @@ import pytest
 
 from tapewire.client.broker import Broker
 from tapewire.client.command_result import Accepted
-from tapewire.client.errors import LimitError
+from tapewire.client.errors import ArgumentError
 from tapewire.client.portfolio import Portfolio
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription
@@ -393,11 +393,11 @@ def test_a_state_without_history_is_told_after_a_cut_all_the_same() -> None:
     run_virtual(scenario())
 
 
-@pytest.mark.parametrize("statuses", [[], ["done"], "done"])
+@pytest.mark.parametrize("statuses", [[], ["done"], "done", 5, [5]])
 def test_statuses_that_do_not_exist_are_refused_at_once(statuses: Any) -> None:
     async def scenario() -> None:
         async with SimulatedSystem(seed=1) as system, system.connect() as broker:
-            with pytest.raises(LimitError, match="the limit is working, filled, canceled, rejected"):
+            with pytest.raises(ArgumentError, match="working, filled, canceled, rejected: nothing"):
                 broker.portfolio("D70001").watch_orders(statuses=statuses)
 
     run_virtual(scenario())

@@ -16,6 +16,7 @@ NAMES = {
     "Accepted",
     "AllCanceled",
     "AnswerTimeoutError",
+    "ArgumentError",
     "Bar",
     "Bars",
     "BlockedEvent",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from tapewire.adapters.proxies import Proxies, Proxy
+from tapewire.adapters.retry_after import retry_after_s
 from tapewire.ports.network import ConnectError, HttpAnswer
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class AiohttpClient:
     ) -> HttpAnswer:
         """Make one request and return its answer, whatever its status. Cancelled, it drops its connection.
 
-        The texts of errors name the URL without its query, which may hold a token.
+        Errors do not name the URL: its query may hold a token, and who asked knows it.
 
         Raises:
             ConnectError: No answer came within ``timeout_s``, or one larger than allowed, or the client
@@ -82,23 +83,24 @@ class AiohttpClient:
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
             ) as response:
                 if proxy is not None and response.status == _PROXY_WANTS_CREDENTIALS:
-                    raise _refused_by(proxy, method, url, response.status)
-                return HttpAnswer(response.status, await self._read(response))
+                    raise _refused_by(proxy, response.status)
+                later_s = retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC))
+                return HttpAnswer(response.status, await self._read(response), later_s)
         except TimeoutError as error:
-            raise ConnectError(f"{method} {_bare(url)}: no answer within {timeout_s:g} s{through}") from error
+            raise ConnectError(f"no answer within {timeout_s:g} s{through}") from error
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise ConnectError(f"{method} {_bare(url)}: {said}{through}") from error
+            raise ConnectError(f"{said}{through}") from error
         except aiohttp.ClientHttpProxyError as error:
             assert proxy is not None
-            raise _refused_by(proxy, method, url, error.status) from None
+            raise _refused_by(proxy, error.status) from None
         except aiohttp.ClientError as error:
             # The texts of the others may hold the whole URL, so they must not be chained either.
-            raise ConnectError(f"{method} {_bare(url)}: {type(error).__name__}") from None
+            raise ConnectError(type(error).__name__) from None
         except Exception as error:
             if proxy is None or not _is_of_socks(error):
                 raise
-            raise ConnectError(f"{method} {_bare(url)}: the proxy {proxy} made no connection: {error}") from error
+            raise ConnectError(f"the proxy {proxy} made no connection: {error}") from error
 
     async def close(self) -> None:
         """Release all connections; later requests are refused."""
@@ -126,10 +128,7 @@ class AiohttpClient:
             parts += part
             if len(parts) > self._answer_bytes_max:
                 response.close()
-                raise ConnectError(
-                    f"{response.method} {_bare(str(response.url))}:"
-                    f" answer larger than {self._answer_bytes_max} bytes"
-                )
+                raise ConnectError(f"answer larger than {self._answer_bytes_max} bytes")
         return bytes(parts)
 
 
@@ -166,8 +165,8 @@ def _is_of_socks(error: Exception) -> bool:
     return isinstance(error, ProxyConnectionError | ProxyError | ProxyTimeoutError)
 
 
-def _refused_by(proxy: Proxy, method: str, url: str, status: int) -> ConnectError:
-    return ConnectError(f"{method} {_bare(url)}: the proxy {proxy} made no connection: status {status}")
+def _refused_by(proxy: Proxy, status: int) -> ConnectError:
+    return ConnectError(f"the proxy {proxy} made no connection: status {status}")
 
 
 def _sends_once() -> aiohttp.TraceConfig:
@@ -196,13 +195,3 @@ def _sends_once() -> aiohttp.TraceConfig:
     trace.on_connection_create_start.append(connects)
     trace.on_connection_reuseconn.append(connects)
     return trace
-
-
-def _bare(url: str) -> str:
-    """Return the URL without its query, fragment and user: what may be shown to people."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "(a malformed URL)"
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NoReturn
 
-from tapewire.client.errors import LimitError, TapewireError
+from tapewire.client.errors import ArgumentError, LimitError, TapewireError
 
 __all__ = ["MISUSE_STATUS", "fail", "run_program", "until_stopped"]
 
@@ -36,9 +36,10 @@ def run_program(
     Args:
         main: The command.
         expected: Errors beside those of the client that end it with status 1.
-        misuse: Errors that say that an option's value is bad, beside ``LimitError``: status 2.
+        misuse: Errors that say that an option's value is bad, beside ``LimitError`` and ``ArgumentError``:
+            status 2.
     """
-    misuse = (LimitError, *misuse)
+    misuse = (LimitError, ArgumentError, *misuse)
     kinds = (*_EXPECTED, *expected, *misuse)
     try:
         _run(main)

@@ -114,7 +114,7 @@ class CommandSession:
             NotSentError: The connection is not authorized.
         """
         if len(self._flights) >= COMMANDS_IN_FLIGHT_MAX:
-            raise LimitError("commands in flight", len(self._flights) + 1, COMMANDS_IN_FLIGHT_MAX)
+            raise LimitError("commands in flight", len(self._flights) + 1, COMMANDS_IN_FLIGHT_MAX, passes=True)
         if self._authority is not Authority.AUTHORIZED:
             raise NotSentError(f"the order connection is not authorized ({self._authority.value})")
         assert command.guid not in self._flights, "a guid is used once"

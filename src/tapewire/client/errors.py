@@ -8,14 +8,19 @@
     ├── ConnectionLostError  a connection ended and took its streams with it    network   retriable
     ├── TokenRefusedError    the refresh token is not good                      caller    final
     ├── TokenServiceError    the token service gave no usable answer            broker    retriable
-    ├── RefusedError         the broker refused a request                       broker    by code
+    ├── RefusedError         the broker refused a request                       by code   by code
     ├── AnswerTimeoutError   the broker did not answer a request in time        broker    retriable
-    ├── LimitError           a documented limit would be passed                 caller    final
-    ├── InvalidOrderError    an order has a value that none can have            caller    final
-    ├── NotSentError         a command was not sent: nothing has happened       network   retriable
+    ├── LimitError           a limit would be passed                            caller    by limit
+    ├── ArgumentError        an argument is what it cannot be (a ValueError)    caller    final
+    │   └── InvalidOrderError    an order has a value that none can have        caller    final
+    ├── NotSentError         a command was not sent: nothing has happened       by cause  by cause
     ├── BufferOverflowError  a consumer was too slow for a lossless stream      caller    final
     ├── GapError             a stream has missed something for good             network   retriable
     └── ClosedError          used after it was closed                           caller    final
+
+A refusal with 400..499 is the caller's fault, but for 408; all others are the broker's. 408, 429 and all from 500
+on may pass. Of limits those pass that count what is under way: commands, requests. That a token service cannot be
+reached is the network's fault. A command that was not sent has fault and hope of what stood in its way.
 """
 
 from __future__ import annotations
@@ -29,6 +34,7 @@ from tapewire.protocol.codes import ResultCode
 
 __all__ = [
     "AnswerTimeoutError",
+    "ArgumentError",
     "BufferOverflowError",
     "ClosedError",
     "ConfigurationError",
@@ -43,7 +49,11 @@ __all__ = [
     "TapewireError",
     "TokenRefusedError",
     "TokenServiceError",
+    "shown_url",
 ]
+
+
+_REQUEST_TIMEOUT = 408
 
 
 class Fault(Enum):
@@ -80,7 +90,7 @@ class ConnectError(TapewireError):
     retriable = True
 
     def __init__(self, url: str, reason: str) -> None:
-        url = _shown(url)
+        url = shown_url(url)
         super().__init__(url, reason)
         #: Without user and query, which may hold secrets.
         self.url = url
@@ -122,21 +132,37 @@ class TokenServiceError(TapewireError):
     fault = Fault.BROKER
     retriable = True
 
+    def __init__(self, reason: str, fault: Fault = Fault.BROKER) -> None:
+        super().__init__(reason, fault)
+        self.reason = reason
+        #: The network's where the service cannot be reached.
+        self.fault = fault
+
+    def __str__(self) -> str:
+        return self.reason
+
 
 class RefusedError(TapewireError):
-    """The broker refused a request: ``code`` in terms of HTTP, ``text`` for people."""
+    """The broker refused a request: ``code`` in terms of HTTP, ``text`` for people.
 
-    fault = Fault.BROKER
+    ``retry_after_s`` is when the broker wants to be asked again, None if it has not said so.
+    """
 
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(code, text)
+    def __init__(self, code: int, text: str, retry_after_s: float | None = None) -> None:
+        super().__init__(code, text, retry_after_s)
         self.code = code
         self.text = text
+        self.retry_after_s = retry_after_s
+
+    @property
+    def fault(self) -> Fault:  # type: ignore[override]
+        """What cannot be answered is the caller's fault, what the server could not do the broker's."""
+        return Fault.CALLER if 400 <= self.code < 500 and self.code != _REQUEST_TIMEOUT else Fault.BROKER
 
     @property
     def retriable(self) -> bool:  # type: ignore[override]
         """Too many requests or connections, and faults of the server, may pass."""
-        return self.code == ResultCode.TOO_MANY or self.code >= 500
+        return self.code in (ResultCode.TOO_MANY, _REQUEST_TIMEOUT) or self.code >= 500
 
     def __str__(self) -> str:
         return f"the broker refused: {self.code} {_printable(self.text)}"
@@ -157,34 +183,49 @@ class AnswerTimeoutError(TapewireError):
 
 
 class LimitError(TapewireError):
-    """A documented limit would be passed; nothing was sent."""
+    """A limit would be passed; nothing was sent. ``passes``: it counts what is under way, and that ends."""
 
-    def __init__(self, what: str, asked: object, limit: object, advice: str = "") -> None:
-        super().__init__(what, asked, limit, advice)
+    def __init__(self, what: str, asked: object, limit: object, advice: str = "", passes: bool = False) -> None:
+        super().__init__(what, asked, limit, advice, passes)
         self.what = what
         self.asked = asked
         self.limit = limit
         #: What can be done about it, where that is not plain.
         self.advice = advice
+        self.retriable = passes
 
     def __str__(self) -> str:
         text = f"{self.what}: {self.asked} asked for, the limit is {self.limit}"
         return f"{text}; {self.advice}" if self.advice else text
 
 
-class InvalidOrderError(TapewireError):
+class ArgumentError(TapewireError, ValueError):
+    """An argument is of a kind or has a value that it cannot have; nothing was sent."""
+
+
+class InvalidOrderError(ArgumentError):
     """A command has a value that none can have, or names an order that is not there; nothing was sent."""
 
 
 class NotSentError(TapewireError):
-    """There was no authorized connection to send a command on: nothing was sent, nothing has happened."""
+    """There was no authorized connection to send a command on: nothing was sent, nothing has happened.
+
+    Whose fault that is, and whether the same command may be sent later, is that of what stood in the way.
+    """
 
     fault = Fault.NETWORK
     retriable = True
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, fault: Fault = Fault.NETWORK, retriable: bool = True) -> None:
+        super().__init__(reason, fault, retriable)
         self.reason = reason
+        self.fault = fault
+        self.retriable = retriable
+
+    @classmethod
+    def because(cls, cause: TapewireError, reason: str = "") -> Self:
+        """Return the error of a command that was not sent because of another error; raise it ``from`` that."""
+        return cls(reason or str(cause), cause.fault, cause.retriable)
 
     def __str__(self) -> str:
         return f"the command was not sent: {_printable(self.reason)}"
@@ -223,7 +264,8 @@ class ClosedError(TapewireError):
     """Used after it was closed, or before it was opened."""
 
 
-def _shown(url: str) -> str:
+def shown_url(url: str) -> str:
+    """Return an address without user and query, which may hold secrets."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -69,7 +69,7 @@ class HttpCommands:
         try:
             answer = await self._reader.once(method, path, guid, body)
         except (TokenRefusedError, TokenServiceError) as error:
-            raise NotSentError(str(error)) from error
+            raise NotSentError.because(error) from error
         except ConnectError as error:
             return Untold(error.reason)
         made = ""

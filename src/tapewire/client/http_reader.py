@@ -121,7 +121,8 @@ class HttpReader:
             if self._tokens.fetched == fetched:
                 await self._tokens.renew()
         if answer.status != ResultCode.OK:
-            raise RefusedError(answer.status, refusal_text(answer.body) or f"GET {path}")
+            text = refusal_text(answer.body) or f"GET {path}"
+            raise RefusedError(answer.status, text, answer.retry_after_s)
         return answer.body
 
     def _headers(self) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tapewire.client.arguments import refuse
 from tapewire.client.buffer import BufferPolicy, Conflate, DropOldest
-from tapewire.client.errors import LimitError
 from tapewire.client.session import TAIL_BYTES
 from tapewire.client.subscription import Subscription, SubscriptionOwner
 from tapewire.model import InstrumentUpdate
@@ -33,10 +33,10 @@ class InstrumentChanges(Subscription[InstrumentUpdate]):
         """Make the stream, not opened yet.
 
         Raises:
-            LimitError: The policy drops messages: what they said would be missing from all states after them.
+            ArgumentError: The policy drops messages: what they said would be missing from all states after them.
         """
         if isinstance(policy, Conflate | DropOldest):
-            raise LimitError(f"buffer of {name}", policy, "a policy that drops nothing, like Fail()")
+            raise refuse(f"buffer of {name}", policy, "a policy that drops nothing, like Fail()")
         super().__init__(request, codec, policy, name, owner)
         self._read_part = codec.decode_message
         self._decode = self._merged

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TypeVar
 
+from tapewire.client.arguments import AHEAD_MAX_S, Since, flag, listed, moment_s, whole, within, word
 from tapewire.client.bar_history import WIRE_BARS_MAX, BarHistory, bars_between
 from tapewire.client.bar_subscription import BarSubscription
 from tapewire.client.bars import Bars
 from tapewire.client.buffer import BufferPolicy, Conflate, Fail
 from tapewire.client.callback import Callbacks, calling
-from tapewire.client.errors import LimitError
+from tapewire.client.errors import ArgumentError
 from tapewire.client.instrument_changes import InstrumentChanges
 from tapewire.client.subscription import Subscription, SubscriptionOwner
 from tapewire.client.timeframe import Timeframe, timeframe_of
@@ -32,7 +32,6 @@ from tapewire.protocol.limits import (
     BOOK_DEPTH_MAX,
     FREQUENCY_DEFAULT_MS,
     TRADES_HISTORY_MAX,
-    UNIX_SECONDS_MAX,
 )
 from tapewire.protocol.requests import (
     SubscribeBars,
@@ -48,9 +47,6 @@ from tapewire.protocol.words import Format
 __all__ = ["MarketStreams", "Since"]
 
 R = TypeVar("R", bound=Record)
-
-#: A moment with its zone, or how long ago.
-Since = datetime | timedelta
 
 
 class MarketStreams:
@@ -92,16 +88,15 @@ class MarketStreams:
 
         Raises:
             LimitError: ``depth`` is outside 1..50.
+            ArgumentError: An argument is what it cannot be, as of all streams.
         """
-        _within("depth of a book", depth, 1, BOOK_DEPTH_MAX)
+        within("depth of a book", depth, 1, BOOK_DEPTH_MAX)
         request = SubscribeBook(
             guid="",
-            code=symbol,
-            exchange=exchange,
-            instrument_group=board or None,
+            **listed(symbol, exchange, board),
             depth=depth,
-            frequency=max(frequency_ms, 0),
-            format=Format(format),
+            frequency=_frequency(frequency_ms),
+            format=_known(format),
         )
         return self._subscription(request, Book, buffer or Conflate(), f"book:{symbol}")
 
@@ -121,11 +116,9 @@ class MarketStreams:
         """
         request = SubscribeQuotes(
             guid="",
-            code=symbol,
-            exchange=exchange,
-            instrument_group=board or None,
-            frequency=max(frequency_ms, 0),
-            format=Format(format),
+            **listed(symbol, exchange, board),
+            frequency=_frequency(frequency_ms),
+            format=_known(format),
         )
         return self._subscription(request, Quote, buffer or Conflate(), f"quotes:{symbol}")
 
@@ -147,14 +140,12 @@ class MarketStreams:
         Raises:
             LimitError: ``depth`` is outside 0..5,000.
         """
-        _within("past trades", depth, 0, TRADES_HISTORY_MAX)
+        within("past trades", depth, 0, TRADES_HISTORY_MAX)
         request = SubscribeTrades(
             guid="",
-            code=symbol,
-            exchange=exchange,
-            instrument_group=board or None,
+            **listed(symbol, exchange, board),
             depth=depth,
-            format=Format(format),
+            format=_known(format),
         )
         return self._subscription(request, Trade, buffer or Fail(), f"trades:{symbol}")
 
@@ -190,21 +181,19 @@ class MarketStreams:
                 ``Conflate`` a slow one misses bars, also final ones.
 
         Raises:
-            LimitError: There is no such timeframe, or ``since`` is no moment.
+            ArgumentError: There is no such timeframe, or ``since`` is no moment of the past.
         """
         frame = timeframe_of(timeframe)
         now_s = int(self._owner.now().timestamp())
-        since_s = now_s if since is None else self._unix_s("since", since)
+        since_s = now_s if since is None else self._unix_s("since", since, frame)
         request = SubscribeBars(
             guid="",
-            code=symbol,
-            exchange=exchange,
-            instrument_group=board or None,
+            **listed(symbol, exchange, board),
             timeframe=frame.wire,
             since_s=since_s,
             skip_history=since is None,
-            split_adjust=split_adjust,
-            frequency=max(frequency_ms, 0),
+            split_adjust=flag("split_adjust", split_adjust),
+            frequency=_frequency(frequency_ms),
             format=_known(format),
         )
         is_long = bars_between(since_s, now_s, frame.interval_s) > WIRE_BARS_MAX
@@ -235,11 +224,9 @@ class MarketStreams:
         behind gets ``BufferOverflowError``.
 
         Raises:
-            LimitError: ``buffer`` is a policy that drops messages.
+            ArgumentError: ``buffer`` is a policy that drops messages.
         """
-        request = SubscribeInstrument(
-            guid="", code=symbol, exchange=exchange, instrument_group=board or None, format=_known(format)
-        )
+        request = SubscribeInstrument(guid="", **listed(symbol, exchange, board), format=_known(format))
         return InstrumentChanges(
             request,
             codec(InstrumentUpdate, request.format),
@@ -267,19 +254,19 @@ class MarketStreams:
         None: from the running one. By default nothing is lost, as of :meth:`bars`.
 
         Raises:
-            LimitError: There is no such timeframe, or ``since`` is no moment.
+            ArgumentError: There is no such timeframe, or ``since`` is no moment of the past.
         """
         frame = timeframe_of(timeframe)
         now_s = int(self._owner.now().timestamp())
         request = SubscribeClusters(
             guid="",
-            code=symbol,
-            exchange=exchange,
-            instrument_group=board or None,
+            **listed(symbol, exchange, board),
             # The terminal sends seconds only.
             timeframe=str(frame.interval_s),
-            since_s=bar_opening_s(now_s, frame.interval_s) if since is None else self._unix_s("since", since),
-            format=Format(format),
+            since_s=bar_opening_s(now_s, frame.interval_s)
+            if since is None
+            else self._unix_s("since", since, frame),
+            format=_known(format),
         )
         return self._subscription(request, Cluster, buffer or Fail(), f"clusters:{symbol}:{frame}")
 
@@ -319,7 +306,9 @@ class MarketStreams:
             split_adjust: Whether bars are corrected for splits.
 
         Raises:
-            LimitError: There is no such timeframe, ``since`` or ``until`` is no moment, or there are more bars.
+            ArgumentError: There is no such timeframe, ``since`` or ``until`` is no moment of the past, or the
+                range is empty.
+            LimitError: There are more bars.
             RefusedError: The broker does not answer this: no such instrument.
             ConnectError: The broker cannot be reached.
             TokenRefusedError: The refresh token has ceased to be good.
@@ -328,18 +317,17 @@ class MarketStreams:
         frame = timeframe_of(timeframe)
         asked = SubscribeBars(
             guid="",
-            code=symbol,
-            exchange=exchange,
-            instrument_group=board or None,
+            **listed(symbol, exchange, board),
             timeframe=frame.wire,
-            since_s=self._unix_s("since", since),
-            split_adjust=split_adjust,
+            since_s=self._unix_s("since", since, frame),
+            split_adjust=flag("split_adjust", split_adjust),
         )
         if until is None:
             return Bars(symbol, frame, await self._until_now(asked))
-        until_s = self._unix_s("until", until)
-        found = await self._past.fetch(asked, until_s) if asked.since_s <= until_s else []
-        return Bars(symbol, frame, found)
+        until_s = self._unix_s("until", until, frame)
+        if until_s < asked.since_s:
+            raise ArgumentError(f"until: {until} is before since: {since}: nothing was sent")
+        return Bars(symbol, frame, await self._past.fetch(asked, until_s))
 
     # --- inside -------------------------------------------------------------------------------------------
 
@@ -347,30 +335,20 @@ class MarketStreams:
         # Bars of a day have the name of a midnight that may be ahead; the broker's clock may be ahead, too.
         return await self._past.fetch(asked, int(self._owner.now().timestamp()) + DAY_S)
 
-    def _unix_s(self, what: str, moment: Since) -> int:
-        if isinstance(moment, timedelta):
-            moment = self._owner.now() - moment
-        if not isinstance(moment, datetime) or moment.tzinfo is None:
-            raise LimitError(what, moment, "a datetime with its zone, or a timedelta: how long ago")
-        return min(max(int(moment.timestamp()), 0), UNIX_SECONDS_MAX)
+    def _unix_s(self, what: str, moment: Since, frame: Timeframe) -> int:
+        # The bar of a day has the name of a midnight that may be ahead.
+        ahead_max_s = DAY_S if frame.interval_s >= DAY_S else AHEAD_MAX_S
+        return moment_s(what, moment, self._owner.now(), ahead_max_s)
 
     def _subscription(
         self, request: SubscribeRequest, record: type[R], policy: BufferPolicy, name: str
     ) -> Subscription[R]:
-        return Subscription(request, codec(record, _known(request.format)), policy, name, self._owner)
+        return Subscription(request, codec(record, request.format), policy, name, self._owner)
 
 
-def _within(what: str, asked: int, low: int, high: int) -> None:
-    if not low <= asked <= high:
-        raise LimitError(what, asked, f"{low}..{high}")
+def _frequency(asked_ms: int) -> int:
+    return max(whole("frequency_ms", asked_ms), 0)
 
 
 def _known(form: Format) -> Format:
-    """Return a format that exists.
-
-    Raises:
-        LimitError: It does not.
-    """
-    if not Format(form).known:
-        raise LimitError("format", form, "Simple, Slim or Heavy")
-    return Format(form)
+    return word("format", Format, form)

@@ -159,7 +159,8 @@ class OrderEntry:
         """
         in_flight = self._link.session.in_flight if self._link is not None else 0
         if self._waiting + in_flight >= COMMANDS_IN_FLIGHT_MAX:
-            raise LimitError("commands in flight", self._waiting + in_flight + 1, COMMANDS_IN_FLIGHT_MAX)
+            asked = self._waiting + in_flight + 1
+            raise LimitError("commands in flight", asked, COMMANDS_IN_FLIGHT_MAX, passes=True)
         link = await self._until_ready(waits_for_restoring=False)
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[CommandEnd] = loop.create_future()
@@ -230,7 +231,7 @@ class OrderEntry:
         if self._state is _State.RESTORING and not waits_for_restoring:
             raise NotSentError(f"the order connection is being restored: {self._error}")
         if self._state is _State.CLOSED:
-            raise NotSentError("the broker was closed")
+            raise NotSentError.because(ClosedError("the broker was closed"))
         if self._state is _State.IDLE:
             self._state = _State.OPENING
             self._keeper = asyncio.create_task(self._keep(), name="order connection")
@@ -249,7 +250,7 @@ class OrderEntry:
             if self._keeper.done() and not self._keeper.cancelled():
                 self._keeper.result()
             error = self._error or ClosedError("the broker was closed")
-            raise NotSentError(str(error)) from error
+            raise NotSentError.because(error) from error
         assert self._link is not None
         return self._link
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tapewire.client.arguments import board_of, flag, refuse, text, whole
 from tapewire.client.errors import InvalidOrderError
 from tapewire.model import (
     UNSET,
@@ -54,6 +55,11 @@ __all__ = [
     "type_of",
     "update_command",
 ]
+
+_NO_FLOAT = (
+    'exact: write Decimal("290.1"), or put the price of a trade on the step by'
+    " (await broker.instrument(symbol)).price_nearest(trade.price)"
+)
 
 #: How comments begin that this client writes itself: the command's guid follows, by which its order is found.
 MARK_PREFIX = "tapewire:"
@@ -116,12 +122,26 @@ class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
     iceberg_variance_percent: int | None = None
 
     def __post_init__(self) -> None:
-        _check(isinstance(self.lots, int) and not isinstance(self.lots, bool), "lots", self.lots, "a whole number")
-        for name, price in (("price", self.price), ("trigger_price", self.trigger_price)):
-            # A float is not the price that somebody typed.
-            _check(price is None or isinstance(price, Decimal), name, price, "a Decimal")
-        _check(bool(self.symbol), "symbol", self.symbol, "the ticker of an instrument")
-        _check(bool(self.portfolio), "portfolio", self.portfolio, "the id of a portfolio")
+        whole("lots", self.lots, InvalidOrderError)
+        for name in ("price", "trigger_price"):
+            price = getattr(self, name)
+            if isinstance(price, int) and not isinstance(price, bool):
+                msgspec.structs.force_setattr(self, name, Decimal(price))
+            elif isinstance(price, float):
+                # A float is not the price that somebody typed.
+                raise refuse(name, price, _NO_FLOAT, InvalidOrderError)
+            elif price is not None and not isinstance(price, Decimal):
+                raise refuse(name, price, "a Decimal", InvalidOrderError)
+        text("symbol", self.symbol, "the ticker of an instrument", InvalidOrderError)
+        text("portfolio", self.portfolio, "the id of a portfolio", InvalidOrderError)
+        board_of(self.board, InvalidOrderError)
+        if self.comment is not None and not isinstance(self.comment, str):
+            raise refuse("comment", self.comment, "a text", InvalidOrderError)
+        for name in ("protecting_seconds", "iceberg_lots", "iceberg_variance_percent"):
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name), InvalidOrderError)
+        for name in ("allow_margin", "is_active"):
+            flag(name, getattr(self, name), InvalidOrderError)
 
     def __str__(self) -> str:
         price = "at the market" if self.price is None else f"at {self.price:f}"
@@ -218,6 +238,8 @@ def terms_of(row: Order | StopOrder) -> OrderTerms:
             iceberg_lots=iceberg.creation_fixed_lots or None if iceberg is not None else None,
             **conditional,
         )
+    except InvalidOrderError:
+        raise
     except (TypeError, ValueError, AttributeError) as error:
         raise InvalidOrderError(f"the broker does not tell enough of order {row.id}") from error
     if terms.lots < 1:
@@ -267,8 +289,3 @@ def _checked(kind: Any, terms: OrderTerms, guid: str, fields: dict[str, Any]) ->
 
 def _sent(value: Any) -> Any:
     return UNSET if value is None else value
-
-
-def _check(is_good: bool, name: str, value: object, wanted: str) -> None:
-    if not is_good:
-        raise InvalidOrderError(f"{name}: {value!r} is not {wanted}: nothing was sent")

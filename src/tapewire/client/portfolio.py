@@ -7,9 +7,9 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from tapewire.client.arguments import flag, refuse, word
 from tapewire.client.buffer import BufferPolicy, Conflate, Fail
 from tapewire.client.callback import Callbacks, calling
-from tapewire.client.errors import LimitError
 from tapewire.client.http_reader import HttpReader, path_of
 from tapewire.client.subscription import Subscription
 from tapewire.model import (
@@ -137,7 +137,7 @@ class Portfolio:
             buffer: What happens when the consumer is slower than the stream.
 
         Raises:
-            LimitError: There is no such status.
+            ArgumentError: There is no such status.
         """
         return self._stream(
             SubscribeOrders, Order, format, buffer or Fail(), "orders", skip_history, _statuses(statuses)
@@ -265,8 +265,8 @@ class Portfolio:
         skip_history: bool = False,
         statuses: tuple[OrderStatus, ...] = (),
     ) -> Subscription[R]:
-        asked = request(guid="", exchange=self.exchange, portfolio=self.name, format=Format(form))
-        if skip_history:
+        asked = request(guid="", exchange=self.exchange, portfolio=self.name, format=word("format", Format, form))
+        if flag("skip_history", skip_history):
             asked = msgspec.structs.replace(asked, skip_history=True)
         if statuses:
             asked = msgspec.structs.replace(asked, order_statuses=statuses)
@@ -280,12 +280,12 @@ def _statuses(chosen: Collection[OrderStatus | str] | None) -> tuple[OrderStatus
     """Return statuses that exist; empty: all.
 
     Raises:
-        LimitError: They are none, or one of them does not exist.
+        ArgumentError: They are none, or one of them does not exist.
     """
     if chosen is None:
         return ()
-    statuses = tuple(OrderStatus(status) for status in ([chosen] if isinstance(chosen, str) else chosen))
-    unknown = next((status for status in statuses if not status.known), None)
-    if unknown is not None or not statuses:
-        raise LimitError("statuses of orders", unknown or "none", ", ".join(OrderStatus))
-    return statuses
+    if isinstance(chosen, str):
+        chosen = [chosen]
+    if not isinstance(chosen, Collection) or not chosen:
+        raise refuse("statuses", chosen, f"a list with some of {', '.join(OrderStatus)}")
+    return tuple(word("status of orders", OrderStatus, status) for status in chosen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tapewire.client.arguments import refuse
 from tapewire.client.errors import ConfigurationError
 from tapewire.client.http_reader import HttpReader, path_of
 from tapewire.client.tokens import TokenKeeper
@@ -41,7 +42,10 @@ class PortfolioChoice:
 
         Raises:
             ConfigurationError: None is named, and the token has none or several.
+            ArgumentError: What is named is no text.
         """
+        if named is not None and not isinstance(named, str):
+            raise refuse("portfolio", named, "the id of a portfolio")
         return named or self._one(self.all, "the token")
 
     async def for_order(self, named: str | None, symbol: str, exchange: Exchange, board: str) -> str:

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from tapewire.client.errors import LimitError
+from tapewire.client.arguments import refuse
 from tapewire.model import DAY_S, MONTH_S, WEEK_S, YEAR_S, is_interval
 
 __all__ = ["Timeframe", "timeframe_of"]
@@ -42,13 +42,13 @@ def timeframe_of(name: str | int | Timeframe) -> Timeframe:
     """Read a timeframe: ``"5m"``, ``"1h"``, ``"D"``, ``"2D"``, ``"1W"``, ``"M"``, the wire's ``"300"``, or 300.
 
     Raises:
-        LimitError: It is none, or the broker has no bars of it.
+        ArgumentError: It is none, or the broker has no bars of it.
     """
     if isinstance(name, Timeframe):
         return name
-    seconds = name if isinstance(name, int) else _seconds(name.strip())
+    seconds = name if isinstance(name, int) else _seconds(name.strip()) if isinstance(name, str) else 0
     if isinstance(name, bool) or not is_interval(seconds):
-        raise LimitError("timeframe", name, _HINT)
+        raise refuse("timeframe", name, _HINT)
     return Timeframe(seconds)
 
 

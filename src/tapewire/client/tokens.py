@@ -10,7 +10,14 @@ from typing import Protocol
 
 import msgspec
 
-from tapewire.client.errors import ClosedError, TapewireError, TokenRefusedError, TokenServiceError
+from tapewire.client.errors import (
+    ClosedError,
+    Fault,
+    TapewireError,
+    TokenRefusedError,
+    TokenServiceError,
+    shown_url,
+)
 from tapewire.ports.network import ConnectError, HttpAnswer, HttpClient
 from tapewire.protocol.errors import MalformedMessageError
 from tapewire.protocol.tokens import Claims, claims_of, read_access_token
@@ -186,7 +193,8 @@ class TokenKeeper:
                 timeout_s=REQUEST_TIMEOUT_S,
             )
         except ConnectError as error:
-            return TokenServiceError(f"the token service cannot be reached: {error.reason}")
+            said = f"the token service cannot be reached: POST {shown_url(self._url)}: {error.reason}"
+            return TokenServiceError(said, Fault.NETWORK)
 
     def _look_up_again(self, source: TokenSource, status: int) -> TapewireError | None:
         """Take the refresh token of now in place of one that was refused, or return what to say."""

@@ -108,6 +108,8 @@ class Connector(Protocol):
 class HttpAnswer(NamedTuple):
     status: int
     body: bytes
+    #: When the server wants to be asked again, from now on; None if it has not said so.
+    retry_after_s: float | None = None
 
     def __repr__(self) -> str:
         # The body may be a token.

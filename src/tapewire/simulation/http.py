@@ -61,9 +61,9 @@ class HttpAddress:
         """Take requests and never answer them: they reach the application, and the caller times out."""
         self.swallows = True
 
-    def answer_next(self, status: int, body: bytes = b"") -> None:
+    def answer_next(self, status: int, body: bytes = b"", *, retry_after_s: float | None = None) -> None:
         """Answer one coming request with this, in the application's place."""
-        self.canned.append(HttpAnswer(status, body))
+        self.canned.append(HttpAnswer(status, body, retry_after_s))
 
     def restore(self) -> None:
         """End all faults."""
@@ -144,6 +144,7 @@ class SimulatedHttp:
 async def _call(app: AsgiApp, request: HttpRequest) -> HttpAnswer:
     """Run the application for one request and gather its answer."""
     status = 0
+    later: str | None = None
     parts: list[bytes] = []
     unread = [request.body]
 
@@ -155,15 +156,18 @@ async def _call(app: AsgiApp, request: HttpRequest) -> HttpAnswer:
         raise AssertionError("unreachable")
 
     async def send(message: Message) -> None:
-        nonlocal status
+        nonlocal status, later
         if message["type"] == "http.response.start":
             status = message["status"]
+            headers = dict(message.get("headers", ()))
+            later = headers[b"retry-after"].decode() if b"retry-after" in headers else None
         elif message["type"] == "http.response.body":
             parts.append(message.get("body", b""))
 
     await app(_scope(request), receive, send)
     assert status, "the application ended without an answer"
-    return HttpAnswer(status, b"".join(parts))
+    # A date would need a time of day; servers of ours say seconds.
+    return HttpAnswer(status, b"".join(parts), float(later) if later is not None and later.isdigit() else None)
 
 
 def _scope(request: HttpRequest) -> Scope:

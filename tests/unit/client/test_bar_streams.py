@@ -12,7 +12,7 @@ import pytest
 from tapewire.client import bar_history
 from tapewire.client.bar_history import WIRE_BARS_MAX
 from tapewire.client.buffer import Fail
-from tapewire.client.errors import ClosedError, ConnectError, GapError, LimitError, RefusedError
+from tapewire.client.errors import ArgumentError, ClosedError, ConnectError, GapError, LimitError, RefusedError
 from tapewire.client.gap import GapState
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import BATCH_RECORDS_MAX, Subscription
@@ -80,7 +80,6 @@ def test_a_range_includes_both_ends_and_may_be_empty() -> None:
         )
         assert [bar.time_s for bar in bars] == [600_060, 600_120, 600_180]
         assert (http.asked[0]["instrumentGroup"], http.asked[0]["splitAdjust"]) == ("TQBR", "false")
-        assert list(await stage.client.history("TEST", "1m", since=moment, until=moment - timedelta(1))) == []
         later = datetime.fromtimestamp(900_000, UTC)
         assert list(await stage.client.history("TEST", "D", since=later)) == []
         assert [query["tf"] for query in http.asked] == ["60", "D"]
@@ -144,11 +143,31 @@ def test_what_is_no_history_is_an_error(status: int, body: bytes, error: type[Ex
 @pytest.mark.parametrize("since", [datetime(2026, 1, 1), 5, "2026-01-01"])  # noqa: DTZ001
 def test_a_moment_without_a_zone_is_refused_before_the_wire(since: Any) -> None:
     async def scenario(stage: Stage, http: HistoryHttp) -> None:
-        with pytest.raises(LimitError, match="a datetime with its zone"):
+        with pytest.raises(ArgumentError, match="a datetime with its zone"):
             await stage.client.history("TEST", "1m", since=since)
-        with pytest.raises(LimitError, match="a datetime with its zone"):
+        with pytest.raises(ArgumentError, match="a datetime with its zone"):
             stage.client.bars("TEST", "1m", since=since)
         assert http.asked == []
+
+    run(scenario)
+
+
+def test_a_range_that_lies_ahead_or_is_empty_is_refused_before_the_wire() -> None:
+    async def scenario(stage: Stage, http: HistoryHttp) -> None:
+        ask, now = stage.client.history, datetime.fromtimestamp(now_s(stage), UTC)
+        with pytest.raises(ArgumentError, match=r"since: .* is not how long ago: it would be in the future"):
+            await ask("TEST", "1m", since=timedelta(hours=-3))
+        with pytest.raises(ArgumentError, match=r"since: \d.* is in the future: nothing was sent"):
+            await ask("TEST", "1m", since=now + timedelta(hours=1))
+        with pytest.raises(ArgumentError, match="is in the future"):
+            stage.client.bars("TEST", "1m", since=now + timedelta(hours=1))
+        with pytest.raises(ArgumentError, match=r"until: .* is before since: "):
+            await ask("TEST", "1m", since=now, until=now - timedelta(minutes=1))
+        assert http.asked == []
+        # Clocks differ, the midnight of a day may be ahead, and all there is may be asked for.
+        for moment, frame in ((now + timedelta(seconds=30), "1m"), (now + timedelta(hours=20), "D")):
+            assert list(await ask("TEST", frame, since=moment)) == []
+        assert list(await ask("TEST", "Y", since=timedelta.max)) == []
 
     run(scenario)
 

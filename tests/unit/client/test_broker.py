@@ -11,7 +11,7 @@ import pytest
 from tapewire.client.broker import Broker
 from tapewire.client.buffer import Conflate, DropOldest, Fail
 from tapewire.client.endpoints import Endpoints
-from tapewire.client.errors import ConnectError, LimitError
+from tapewire.client.errors import ArgumentError, ConnectError, Fault, LimitError
 from tapewire.protocol.words import Format
 from tapewire.simulation import run_virtual
 from unit.client.stage import Stage, staged
@@ -64,7 +64,6 @@ def test_arguments_reach_the_wire(ask: Callable[[Broker], Any], expected: dict[s
         (lambda broker: broker.book("SBER", depth=51), "depth of a book"),
         (lambda broker: broker.trades("SBER", depth=-1), "past trades"),
         (lambda broker: broker.trades("SBER", depth=5_001), "past trades: 5001 asked for, the limit is 0..5000"),
-        (lambda broker: broker.quotes("SBER", format=Format("fat")), "format: fat asked for"),
     ],
 )
 def test_what_is_outside_the_limits_is_refused_before_anything_is_sent(
@@ -73,6 +72,50 @@ def test_what_is_outside_the_limits_is_refused_before_anything_is_sent(
     async def scenario(stage: Stage) -> None:
         with pytest.raises(LimitError, match=text):
             ask(stage.client)
+        assert stage.broker.requests == []
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("ask", "text"),
+    [
+        (
+            lambda broker: broker.quotes("SBER", format=Format("fat")),
+            "is not one of Simple, Slim, Heavy",
+        ),
+        (lambda broker: broker.quotes("SBER", format=5), "format: 5 is not one of"),
+        (lambda broker: broker.book("SBER", depth=1.5), "depth of a book: 1.5 is not a whole number"),
+        (lambda broker: broker.book("SBER", depth=True), "depth of a book: True is not a whole number"),
+        (lambda broker: broker.trades("SBER", depth="5"), "past trades: '5' is not a whole number"),
+        (lambda broker: broker.book(123), "symbol: 123 is not the ticker of an instrument"),
+        (lambda broker: broker.book(""), "symbol: '' is not the ticker"),
+        (lambda broker: broker.trades("SBER", exchange="NYSE"), "exchange: 'NYSE' is not one of MOEX, SPBX"),
+        (lambda broker: broker.trades("SBER", exchange=None), "exchange: None is not one of MOEX"),
+        (lambda broker: broker.instrument_changes("SBER", board=5), "board: 5 is not the code of a board"),
+        (lambda broker: broker.quotes("SBER", frequency_ms=0.5), "frequency_ms: 0.5 is not a whole number"),
+        (lambda broker: broker.bars("SBER", 1.5), "timeframe: 1.5 is not a number of s, m, h"),
+        (lambda broker: broker.bars("SBER", "1m", split_adjust="no"), "split_adjust: 'no' is not True or False"),
+        (
+            lambda broker: broker.clusters("SBER", "1m", since="today"),
+            "since: 'today' is not a datetime with",
+        ),
+        (lambda broker: broker.portfolio(5), "portfolio: 5 is not the id of a portfolio"),
+        (lambda broker: broker.portfolio("D1", exchange="NYSE"), "exchange: 'NYSE' is not one of"),
+        (lambda broker: broker.portfolio("D1").watch_fills(format="fat"), "format: 'fat' is not one of"),
+        (
+            lambda broker: broker.portfolio("D1").watch_orders(skip_history=1),
+            "skip_history: 1 is not",
+        ),
+    ],
+)
+def test_what_an_argument_cannot_be_is_one_clear_error_of_the_caller(ask: Callable[[Any], Any], text: str) -> None:
+    async def scenario(stage: Stage) -> None:
+        with pytest.raises(ArgumentError, match=text) as caught:
+            ask(stage.client)
+        assert str(caught.value).endswith(": nothing was sent")
+        assert isinstance(caught.value, ValueError)
+        assert (caught.value.fault, caught.value.retriable) == (Fault.CALLER, False)
         assert stage.broker.requests == []
 
     run(scenario)

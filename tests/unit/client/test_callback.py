@@ -11,7 +11,7 @@ import pytest
 
 from tapewire.client.buffer import Conflate, DropOldest, Fail
 from tapewire.client.callback import CANCEL_EVERY_S, CANCELS_MAX, FAILURE_TOLD_EVERY_S, REOPEN_PAUSE_MAX_S
-from tapewire.client.errors import BufferOverflowError, ClosedError, LimitError, RefusedError
+from tapewire.client.errors import ArgumentError, BufferOverflowError, ClosedError, LimitError, RefusedError
 from tapewire.client.events import CallbackEndedEvent, CallbackFailedEvent, Event, Events
 from tapewire.client.gap import Gap
 from tapewire.client.states import SubscriptionState
@@ -134,7 +134,7 @@ def test_wrong_options_are_refused_at_the_decorator() -> None:
     async def scenario(stage: Stage) -> None:
         with pytest.raises(LimitError, match="depth"):
             stage.client.on_book("TEST", depth=51)
-        with pytest.raises(LimitError, match="timeframe"):
+        with pytest.raises(ArgumentError, match="timeframe"):
             stage.client.on_bars("TEST", "soon")
         with pytest.raises(TypeError):
             stage.client.on_trades("TEST", depht=5)  # type: ignore[call-arg]

@@ -11,11 +11,13 @@ import pytest
 from tapewire.client import errors
 from tapewire.client.errors import (
     AnswerTimeoutError,
+    ArgumentError,
     BufferOverflowError,
     ClosedError,
     ConfigurationError,
     ConnectError,
     ConnectionLostError,
+    Fault,
     GapError,
     InvalidOrderError,
     LimitError,
@@ -36,6 +38,7 @@ SAMPLES = [
     RefusedError(404, "no such instrument"),
     AnswerTimeoutError(10.0),
     LimitError("depth", 51, "1..50"),
+    ArgumentError("since: 5 is not a moment"),
     InvalidOrderError("lots: 0"),
     NotSentError("no connection"),
     BufferOverflowError("trades:SBER", 100),
@@ -45,7 +48,11 @@ SAMPLES = [
 
 
 def test_the_samples_are_all_there_is() -> None:
-    named = {getattr(errors, name) for name in errors.__all__} - {errors.Fault, TapewireError}
+    named = {getattr(errors, name) for name in errors.__all__} - {
+        errors.Fault,
+        errors.shown_url,
+        TapewireError,
+    }
     assert named == {type(sample) for sample in SAMPLES}
 
 
@@ -59,20 +66,45 @@ def test_an_error_can_be_raised_again_and_copied_as_an_equal_one(sample: Tapewir
 
 
 def test_the_drawing_agrees_with_the_classes() -> None:
-    drawn = re.findall(r"── (\w+) .*  (caller|network|broker) +(final|retriable|by code)", errors.__doc__ or "")
+    columns = r"── (\w+) .*  (caller|network|broker|by \w+) +(final|retriable|by \w+)"
+    drawn = re.findall(columns, errors.__doc__ or "")
     assert {name for name, _, _ in drawn} == {type(sample).__name__ for sample in SAMPLES}
     by_name = {type(sample).__name__: sample for sample in SAMPLES}
     for name, fault, what_next in drawn:
-        assert by_name[name].fault.value == fault
-        if what_next != "by code":
+        if not fault.startswith("by "):
+            assert by_name[name].fault.value == fault
+        if not what_next.startswith("by "):
             assert by_name[name].retriable == (what_next == "retriable"), name
 
 
 @pytest.mark.parametrize(
-    ("code", "retriable"), [(400, False), (401, False), (404, False), (429, True), (500, True), (503, True)]
+    ("code", "fault", "retriable"),
+    [
+        (400, Fault.CALLER, False),
+        (401, Fault.CALLER, False),
+        (404, Fault.CALLER, False),
+        (408, Fault.BROKER, True),
+        (429, Fault.CALLER, True),
+        (500, Fault.BROKER, True),
+        (503, Fault.BROKER, True),
+    ],
 )
-def test_a_refusal_is_retriable_by_its_code(code: int, retriable: bool) -> None:
-    assert RefusedError(code, "").retriable is retriable
+def test_a_refusal_has_fault_and_hope_by_its_code(code: int, fault: Fault, retriable: bool) -> None:
+    error = RefusedError(code, "")
+    assert (error.fault, error.retriable) == (fault, retriable)
+
+
+@pytest.mark.parametrize("cause", SAMPLES, ids=lambda sample: type(sample).__name__)
+def test_what_was_not_sent_has_fault_and_hope_of_its_cause(cause: TapewireError) -> None:
+    error = NotSentError.because(cause)
+    for told in (error, error.again()):
+        assert (told.fault, told.retriable) == (cause.fault, cause.retriable)
+        assert str(told) == f"the command was not sent: {cause}"
+
+
+def test_only_limits_of_what_is_under_way_pass() -> None:
+    assert not LimitError("depth", 51, "1..50").retriable
+    assert LimitError("commands in flight", 101, 100, passes=True).again().retriable
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tapewire.client.buffer import BufferPolicy, Conflate, DropOldest, Fail
-from tapewire.client.errors import BufferOverflowError, LimitError
+from tapewire.client.errors import ArgumentError, BufferOverflowError
 from tapewire.model import UNSET, InstrumentUpdate
 from tapewire.simulation import run_virtual
 from unit.client.stage import Stage, data, settle, staged
@@ -128,7 +128,7 @@ def test_two_programs_have_streams_of_their_own_each_with_its_whole_state() -> N
 @pytest.mark.parametrize("policy", [Conflate(), DropOldest(5)])
 def test_a_policy_that_would_lose_fields_is_refused(policy: BufferPolicy) -> None:
     async def scenario(stage: Stage) -> None:
-        with pytest.raises(LimitError, match="drops nothing"):
+        with pytest.raises(ArgumentError, match="drops nothing"):
             stage.client.instrument_changes("TEST", buffer=policy)
 
     run(scenario)

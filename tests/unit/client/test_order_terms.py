@@ -129,7 +129,16 @@ def test_a_cancellation_on_the_wire(order_type: GroupedType, opcode: str) -> Non
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"price": 10.5}, "price: 10.5 is not a Decimal"),
+        (
+            {"price": 10.5},
+            r"price: 10.5 is not exact: write Decimal\(\"290.1\"\), or .*price_nearest\(trade.price\)",
+        ),
+        ({"price": True}, "price: True is not a Decimal"),
+        ({"price": "10"}, "price: '10' is not a Decimal"),
+        ({"board": None}, "board: None is not the code of a board"),
+        ({"comment": 5}, "comment: 5 is not a text"),
+        ({"allow_margin": "no"}, "allow_margin: 'no' is not True or False"),
+        ({"iceberg_lots": 1.5}, "iceberg_lots: 1.5 is not a whole number"),
         ({"price": None}, "price is missing"),
         ({"price": Decimal(0)}, "invalid or unsupported price"),
         ({"price": Decimal(-1)}, "invalid or unsupported price"),

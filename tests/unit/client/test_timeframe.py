@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from tapewire.client.errors import LimitError
+from tapewire.client.errors import ArgumentError
 from tapewire.client.timeframe import Timeframe, timeframe_of
 
 
@@ -40,8 +42,29 @@ def test_a_timeframe_has_seconds_and_the_spelling_of_the_wire(
 
 
 @pytest.mark.parametrize(
-    "written", ["", "m", "h", "0", 0, -60, "0m", "1.5m", "5 m", "m5", "2W", "3M", "25h", 90_000, "400D", "²", True]
+    "written",
+    [
+        "",
+        "m",
+        "h",
+        "0",
+        0,
+        -60,
+        "0m",
+        "1.5m",
+        "5 m",
+        "m5",
+        "2W",
+        "3M",
+        "25h",
+        90_000,
+        "400D",
+        "²",
+        True,
+        None,
+        1.5,
+    ],
 )
-def test_what_is_no_timeframe_is_refused_with_what_would_be(written: str | int) -> None:
-    with pytest.raises(LimitError, match="like 5m"):
+def test_what_is_no_timeframe_is_refused_with_what_would_be(written: Any) -> None:
+    with pytest.raises(ArgumentError, match="like 5m"):
         timeframe_of(written)

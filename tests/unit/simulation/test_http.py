@@ -77,7 +77,7 @@ def test_a_request_reaches_the_application_whole() -> None:
 def test_a_streamed_answer_is_gathered_in_virtual_time() -> None:
     async def scenario(http: SimulatedHttp, address: HttpAddress) -> None:
         answer = await http.request("GET", "https://api.test/stream", timeout_s=10)
-        assert answer == (200, b"0;1;2;")
+        assert answer == (200, b"0;1;2;", None)
         assert asyncio.get_running_loop().time() == pytest.approx(3, abs=0.1)
 
     run(scenario)
@@ -131,10 +131,10 @@ def test_a_delay_within_the_timeout_is_waited_for() -> None:
 
 def test_scripted_answers_come_first_and_once() -> None:
     async def scenario(http: SimulatedHttp, address: HttpAddress) -> None:
-        address.answer_next(401)
+        address.answer_next(429, retry_after_s=2.0)
         address.answer_next(200, b"{}")
         answers = [await http.request("GET", "https://api.test/echo/", timeout_s=2) for _ in range(3)]
-        assert answers[:2] == [(401, b""), (200, b"{}")]
+        assert answers[:2] == [(429, b"", 2.0), (200, b"{}", None)]
         assert answers[2].status == 201
 
     run(scenario)
