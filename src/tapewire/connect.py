@@ -23,6 +23,7 @@ from tapewire.client.endpoints import PRODUCTION, TEST, Endpoints
 from tapewire.client.errors import ClosedError, ConfigurationError
 from tapewire.client.events import Events
 from tapewire.client.fleet import Fleet
+from tapewire.client.http_gate import HttpGate
 from tapewire.client.http_reader import HttpReader
 from tapewire.client.order_entry import OrderEntry
 from tapewire.client.quota import Quota
@@ -130,12 +131,14 @@ def assembled(
 ) -> Broker:
     """Return a broker of these parts, not started yet: live, or simulated. ``slots``: None: nobody counts."""
     events = Events()
-    backfill = Backfill(HttpReader(where.http, tokens, http), clock)
+    # Tokens are another service's: they wait for nobody.
+    gate = HttpGate(http, rng)
+    backfill = Backfill(HttpReader(where.http, tokens, gate), clock)
     quota, reach = Quota(tokens, slots), Reach(rng)
     # A system of one's own trades when it likes.
     hours = MOSCOW if where in (PRODUCTION, TEST) else AROUND_THE_CLOCK
     fleet = Fleet(where.ws, connector, tokens, rng, events, backfill, hours, quota, reach, relieves=relieves)
-    return Broker(where, fleet, OrderEntry(where.cws, connector, tokens, rng, quota, reach), events, tokens, http)
+    return Broker(where, fleet, OrderEntry(where.cws, connector, tokens, rng, quota, reach), events, tokens, gate)
 
 
 class Connecting:

@@ -6,6 +6,7 @@ knows. Each is one line.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -226,7 +227,7 @@ def _carry_out(send: Callable[[Broker], Awaitable[CommandResult]], to: BrokerOpt
                 try:
                     ends.append(await ends[0].resolve())
                 except TapewireError as error:
-                    ends.append(Unknown(ends[0].guid, f"{ends[0].why}; {error}"))
+                    ends.append(dataclasses.replace(ends[0], why=f"{ends[0].why}; {error}"))
         if isinstance(ends[-1], Accepted):
             await Output().write(_line(ends[-1]).encode() + b"\n")
 

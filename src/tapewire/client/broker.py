@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from tapewire.client.arguments import exchange_of
 from tapewire.client.callback import Callbacks
 from tapewire.client.endpoints import Endpoints
 from tapewire.client.errors import ConnectError
@@ -16,6 +17,7 @@ from tapewire.client.events import Events
 from tapewire.client.fleet import Fleet
 from tapewire.client.gap import GapLedger
 from tapewire.client.http_commands import HttpCommands
+from tapewire.client.http_gate import HttpGate
 from tapewire.client.http_reader import HttpReader
 from tapewire.client.market_streams import MarketStreams
 from tapewire.client.order_entry import OrderEntry
@@ -27,7 +29,6 @@ from tapewire.client.stream_status import StreamStatus
 from tapewire.client.tokens import TokenKeeper
 from tapewire.model import Exchange
 from tapewire.ports.network import ConnectError as TransportError
-from tapewire.ports.network import HttpClient
 
 __all__ = ["Broker"]
 
@@ -46,7 +47,7 @@ class Broker(MarketStreams):
         entry: OrderEntry,
         events: Events,
         tokens: TokenKeeper,
-        http: HttpClient,
+        http: HttpGate,
     ) -> None:
         super().__init__(fleet, Callbacks(events), fleet.past)
         self._is_open = False
@@ -153,8 +154,9 @@ class Broker(MarketStreams):
 
         Raises:
             ConfigurationError: None is named, and the token has none or several.
+            ArgumentError: There is no such exchange, or the name is no text.
         """
-        return self._portfolio(self._choice.only(name), Exchange(exchange))
+        return self._portfolio(self._choice.only(name), exchange_of(exchange))
 
     # --- calls ------------------------------------------------------------------------------------------
 

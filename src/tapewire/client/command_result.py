@@ -88,26 +88,31 @@ class Unknown:
     why: str
     #: After :meth:`resolve`: orders that may be this command's, and may be others'.
     candidates: tuple[Order | StopOrder, ...] = ()
+    #: The command in words: ``buy 1 SBER at 290``, ``cancelling limit order 7 of D1``.
+    what: str = ""
     _inquire: Callable[[], Awaitable[Resolution]] | None = field(default=None, repr=False, compare=False)
 
     async def resolve(self) -> Resolution:
         """Find out what became of the command from a late answer or the broker's lists over HTTP.
 
-        Up to four looks within four seconds. What comes is certain when it is ``Accepted`` (also ``AllCanceled``,
-        ``GroupAccepted``) or ``NotDone``. ``Unknown`` says that it cannot be told, and why: that no order is there
-        does not say that none will come, and an order with a comment of the caller's own may be another
-        command's. Ask again later, or look at ``candidates``. The lists hold the running session's orders.
+        Up to four looks within four seconds; where the broker answers slowly or not at all, up to 15 s. What comes
+        is certain when it is ``Accepted`` (also ``AllCanceled``, ``GroupAccepted``) or ``NotDone``. ``Unknown``
+        says that it cannot be told, and why: no order in a list does not say that none will come, and one with a
+        comment of the caller's own may be another command's. Ask again later, or look at ``candidates``. The
+        lists hold the running session's orders. Many may ask at once: they share the readings of a portfolio.
+
+        What the network does is no error here: no connection, no answer, too many requests (429), a fault of the
+        server (5xx). If no look has succeeded, ``why`` of the ``Unknown`` says the last reason.
 
         Raises:
-            ConnectError: The broker cannot be reached.
-            RefusedError: It does not answer this.
+            RefusedError: The broker does not tell this at all: the token lacks the right.
             TokenRefusedError: The refresh token has ceased to be good.
-            TokenServiceError: A new token was needed and could not be had.
         """
         return self if self._inquire is None else await self._inquire()
 
     def __str__(self) -> str:
-        return f"the outcome is unknown: {self.why}"
+        what = f"the outcome of {self.what} ({self.guid})" if self.what else "the outcome"
+        return f"{what} is unknown: {self.why}"
 
 
 #: How a command about one order ends.

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from tapewire.client.arguments import exchange_of, refuse, word
 from tapewire.client.command_end import Taken, Untold
 from tapewire.client.command_result import (
     AllCanceled,
@@ -44,10 +45,13 @@ from tapewire.model import (
     Side,
     StopOrder,
     TimeInForce,
+    Word,
 )
 from tapewire.protocol.commands import OrderCommand
 
 __all__ = ["OrderName", "Orders"]
+
+W = TypeVar("W", bound=Word)
 
 
 class Orders:
@@ -104,7 +108,7 @@ class Orders:
         side: Side | str,
         *,
         lots: int,
-        price: Decimal,
+        price: Decimal | int,
         portfolio: str | None = None,
         exchange: Exchange = Exchange.MOEX,
         board: str = "",
@@ -140,7 +144,7 @@ class Orders:
             comment,
             lots=lots,
             price=price,
-            time_in_force=_word(TimeInForce, time_in_force),
+            time_in_force=_word("time_in_force", TimeInForce, time_in_force),
             allow_margin=allow_margin,
             iceberg_lots=iceberg_lots,
             iceberg_variance_percent=iceberg_variance_percent,
@@ -169,7 +173,7 @@ class Orders:
             board,
             comment,
             lots=lots,
-            time_in_force=_word(TimeInForce, time_in_force),
+            time_in_force=_word("time_in_force", TimeInForce, time_in_force),
             allow_margin=allow_margin,
         )
 
@@ -179,7 +183,7 @@ class Orders:
         side: Side | str,
         *,
         lots: int,
-        trigger_price: Decimal,
+        trigger_price: Decimal | int,
         condition: Condition | str | None = None,
         ends_at: datetime | None = None,
         protecting_seconds: int | None = None,
@@ -222,8 +226,8 @@ class Orders:
         side: Side | str,
         *,
         lots: int,
-        trigger_price: Decimal,
-        price: Decimal,
+        trigger_price: Decimal | int,
+        price: Decimal | int,
         condition: Condition | str | None = None,
         ends_at: datetime | None = None,
         protecting_seconds: int | None = None,
@@ -248,7 +252,7 @@ class Orders:
             comment,
             lots=lots,
             price=price,
-            time_in_force=_word(TimeInForce, time_in_force),
+            time_in_force=_word("time_in_force", TimeInForce, time_in_force),
             allow_margin=allow_margin,
             iceberg_lots=iceberg_lots,
             iceberg_variance_percent=iceberg_variance_percent,
@@ -262,8 +266,8 @@ class Orders:
         order: OrderName,
         *,
         lots: int | None = None,
-        price: Decimal | None = None,
-        trigger_price: Decimal | None = None,
+        price: Decimal | int | None = None,
+        trigger_price: Decimal | int | None = None,
         comment: str | None = None,
         allow_margin: bool | None = None,
         portfolio: str | None = None,
@@ -279,6 +283,7 @@ class Orders:
             InvalidOrderError: There is no such order, nothing of it is left, or it has no such price.
             LimitError: And the others: as every command, see the class.
         """
+        exchange = exchange_of(exchange, InvalidOrderError)
         number, old = await self._lists.terms(order, lots, portfolio, exchange)
         has_price = old.type in (GroupedType.LIMIT, GroupedType.STOP_LIMIT)
         if price is not None and not has_price:
@@ -297,7 +302,8 @@ class Orders:
         )
         ticket = partial(_ticket, terms=terms, replaced=number)
         judge = partial(judge_updated, number=number, terms=terms, guid=guid)
-        return await self._send(update_command(terms, number, guid), ticket, judge, terms)
+        what = f"replacing order {number} by {terms}"
+        return await self._send(update_command(terms, number, guid), what, ticket, judge, terms)
 
     async def cancel(
         self, order: OrderName, *, portfolio: str | None = None, exchange: Exchange = Exchange.MOEX
@@ -308,13 +314,15 @@ class Orders:
             InvalidOrderError: There is no order with this number.
             LimitError: And the others: as every command, see the class.
         """
+        exchange = exchange_of(exchange, InvalidOrderError)
         if isinstance(order, OrderTicket):
             ticket = order
         else:
             ticket = ticket_of(await self._lists.row(order, portfolio, exchange))
         guid = self._entry.new_guid()
         command = delete_command(ticket.type, ticket.number, ticket.portfolio, ticket.exchange, guid)
-        return await self._send(command, lambda _: ticket, partial(judge_cancelled, ticket=ticket), ticket)
+        judge = partial(judge_cancelled, ticket=ticket)
+        return await self._send(command, f"cancelling {ticket}", lambda _: ticket, judge, ticket)
 
     async def cancel_all(
         self,
@@ -333,7 +341,8 @@ class Orders:
             scope: Direct orders, conditional ones, or both.
         """
         name = self._choice.only(portfolio)
-        done = AllCanceled(name, exchange, OrderScope(scope), self._entry.new_guid())
+        where, which = exchange_of(exchange), word("scope", OrderScope, scope)
+        done = AllCanceled(name, where, which, self._entry.new_guid())
         end = await self._http.cancel_all(done)
         if isinstance(end, Taken):
             return done
@@ -350,7 +359,7 @@ class Orders:
             portfolio: None: all of the token, but united ones (``E…``), which repeat the others.
             exchange: On which.
         """
-        return await self._lists.rows(portfolio, exchange)
+        return await self._lists.rows(portfolio, exchange_of(exchange))
 
     # --- inside -----------------------------------------------------------------------------------------
 
@@ -369,10 +378,10 @@ class Orders:
         terms = OrderTerms(
             type=order_type,
             symbol=symbol,
-            side=Side(side),
+            side=_word("side", Side, side),
             # Looked for last: what cannot be an order asks nobody anything.
             portfolio=portfolio or "?",
-            exchange=Exchange(exchange),
+            exchange=exchange_of(exchange, InvalidOrderError),
             board=board,
             comment=_comment(comment, guid),
             **more,
@@ -381,19 +390,24 @@ class Orders:
         chosen = await self._choice.for_order(portfolio, symbol, terms.exchange, board)
         terms = msgspec.structs.replace(terms, portfolio=chosen)
         judge = partial(judge_created, terms=terms, guid=guid)
-        return await self._send(create_command(terms, guid), partial(_ticket, terms=terms), judge, terms)
+        command = create_command(terms, guid)
+        return await self._send(command, str(terms), partial(_ticket, terms=terms), judge, terms)
 
     async def _send(
         self,
         command: OrderCommand,
+        what: str,
         ticket: TicketOf,
         judge: Judge,
         where: OrderTerms | OrderTicket,
     ) -> CommandResult:
-        """Send a command; ``ticket`` makes the order of a number, ``judge`` reads the list of ``where``."""
+        """Send a command, ``what`` in words.
+
+        ``ticket`` makes the order of a number, ``judge`` reads the list of ``where``.
+        """
         end = await self._entry.submit(command)
         if isinstance(end, Untold):
-            return self._resolver.unknown(command.guid, end.why, ticket, judge, where)
+            return self._resolver.unknown(command.guid, what, end.why, ticket, judge, where)
         return result_of(end, command.guid, ticket)
 
 
@@ -412,25 +426,26 @@ def _comment(comment: str | None, guid: str) -> str | None:
     return mark_of(guid) if comment is None else comment or None
 
 
-def _word(kind: type[Any], text: str | None) -> Any:
-    return None if text is None else kind(text)
+def _word(name: str, kind: type[W], value: str | None) -> Any:
+    return None if value is None else word(name, kind, value, InvalidOrderError)
 
 
 def _condition(
     side: Side | str,
-    trigger_price: Decimal,
+    trigger_price: Decimal | int,
     condition: Condition | str | None,
     ends_at: datetime | None,
     protecting_seconds: int | None,
     is_active: bool,
 ) -> dict[str, Any]:
     """Return what conditional orders have beside the others."""
-    stop_loss = Condition.LESS_OR_EQUAL if Side(side) is Side.SELL else Condition.MORE_OR_EQUAL
-    if ends_at is not None and ends_at.tzinfo is None:
-        raise InvalidOrderError("ends_at has no time zone: nothing was sent")
+    is_sold = word("side", Side, side, InvalidOrderError) is Side.SELL
+    stop_loss = Condition.LESS_OR_EQUAL if is_sold else Condition.MORE_OR_EQUAL
+    if ends_at is not None and (not isinstance(ends_at, datetime) or ends_at.tzinfo is None):
+        raise refuse("ends_at", ends_at, "a datetime with its time zone", InvalidOrderError)
     return {
         "trigger_price": trigger_price,
-        "condition": stop_loss if condition is None else Condition(condition),
+        "condition": _word("condition", Condition, condition) or stop_loss,
         "ends_at_s": 0 if ends_at is None else int(ends_at.timestamp()),
         "protecting_seconds": protecting_seconds,
         "is_active": is_active,

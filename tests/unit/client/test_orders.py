@@ -12,7 +12,16 @@ import pytest
 
 import tapewire
 from tapewire.client.command_result import Accepted, AllCanceled, CommandResult, NotDone, Rejected, Unknown
-from tapewire.client.errors import ConfigurationError, ConnectError, InvalidOrderError, NotSentError, RefusedError
+from tapewire.client.errors import (
+    ArgumentError,
+    ConfigurationError,
+    Fault,
+    InvalidOrderError,
+    NotSentError,
+    RefusedError,
+    TokenRefusedError,
+)
+from tapewire.client.order_resolver import INQUIRY_MAX_S
 from tapewire.client.orders import Orders
 from tapewire.model import GroupedType, GroupPolicy, OrderScope
 from tapewire.simulation import HttpAddress, run_virtual
@@ -377,12 +386,151 @@ def test_a_cancellation_and_a_replacement_are_found_out_by_the_order() -> None:
     run(scenario)
 
 
-def test_a_broker_that_cannot_be_asked_is_an_error_of_resolving() -> None:
+def test_a_broker_that_cannot_be_asked_leaves_it_unknown_after_four_looks() -> None:
     async def scenario(desk: Desk) -> None:
         unknown = await desk.unknown(limit(desk))
+        assert str(unknown) == (
+            f"the outcome of buy 2 TEST at 10.50 ({unknown.guid}) is unknown: the connection was lost (1006)"
+        )
         desk.address.unreachable()
-        with pytest.raises(ConnectError):
+        began_s = asyncio.get_running_loop().time()
+        still = await unknown.resolve()
+        assert isinstance(still, Unknown)
+        assert asyncio.get_running_loop().time() - began_s == pytest.approx(3.5, abs=0.1)
+        # The address once.
+        assert still.why.startswith("the connection was lost (1006); cannot connect to https://broker.test/md/v2/")
+        assert (still.why.count("https://"), still.what) == (1, unknown.what)
+        desk.address.restore()
+        desk.lists(order_fields("77", comment=desk.desk.commands[0]["comment"]))
+        assert isinstance(await still.resolve(), Accepted)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_a_look_that_fails_for_now_is_followed_by_others(code: int) -> None:
+    async def scenario(desk: Desk) -> None:
+        unknown = await desk.unknown(limit(desk))
+        for _ in range(2):
+            desk.address.answer_next(code)
+        desk.lists(order_fields("77", comment=desk.desk.commands[0]["comment"]))
+        assert isinstance(await unknown.resolve(), Accepted)
+        assert len(desk.address.requests) == 3
+
+    run(scenario)
+
+
+def test_a_broker_that_is_silent_is_looked_at_for_a_bounded_time() -> None:
+    async def scenario(desk: Desk) -> None:
+        unknown = await desk.unknown(limit(desk))
+        desk.address.swallow()
+        began_s = asyncio.get_running_loop().time()
+        still = await unknown.resolve()
+        assert isinstance(still, Unknown)
+        assert still.why.endswith("no answer within 10 s")
+        assert asyncio.get_running_loop().time() - began_s == pytest.approx(INQUIRY_MAX_S)
+
+    run(scenario)
+
+
+def test_what_no_later_look_would_show_is_an_error_of_resolving() -> None:
+    async def scenario(desk: Desk) -> None:
+        unknown = await desk.unknown(limit(desk))
+        desk.address.answer_next(403)
+        with pytest.raises(RefusedError, match="403"):
             await unknown.resolve()
+
+    run(scenario)
+
+
+def test_many_that_are_resolved_at_once_share_their_looks_at_the_list() -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.desk.reply_command = silence
+        sending = [asyncio.ensure_future(limit(desk)) for _ in range(50)]
+        await desk.desk.asked(50)
+        desk.desk.peer.transport.abort()
+        unknown = await asyncio.gather(*sending)
+        marks = [command["comment"] for command in desk.desk.commands]
+        rows = [order_fields(str(number), comment=mark) for number, mark in enumerate(marks)]
+        desk.lists(*rows[:-1])
+        desk.address.delay_s = 0.2
+        found = await asyncio.gather(*(each.resolve() for each in unknown if isinstance(each, Unknown)))
+        assert [type(each) for each in found] == [Accepted] * 49 + [Unknown]
+        assert len({each.order_number for each in found if isinstance(each, Accepted)}) == 49
+        # Two for the fifty, and three more for the one that is not there.
+        assert len(desk.address.requests) == 5
+
+    run(scenario)
+
+
+def test_a_refused_refresh_token_makes_a_command_the_callers_and_final() -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.stage.oauth.answer_next(403)
+        with pytest.raises(TokenRefusedError):
+            await desk.stage.tokens.renew()
+        for send in (limit(desk), desk.orders.cancel_all("D1"), desk.orders.open()):
+            with pytest.raises(NotSentError, match=r"the refresh token was refused \(403\)") as caught:
+                await send
+            assert (caught.value.fault, caught.value.retriable) == (Fault.CALLER, False)
+            assert isinstance(caught.value.__cause__, TokenRefusedError)
+
+    run(scenario)
+
+
+def test_a_whole_price_is_exact() -> None:
+    async def scenario(desk: Desk) -> None:
+        assert isinstance(await limit(desk, price=300), Accepted)
+        assert desk.desk.commands[0]["price"] == 300
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("send", "text"),
+    [
+        (
+            lambda orders: orders.cancel(123),
+            r"order: 123 is not accepted.order, .* the number of an order \(a text\)",
+        ),
+        (lambda orders: orders.cancel(Accepted), "order: .* is not accepted.order"),
+        (lambda orders: orders.cancel(""), "order: '' is not"),
+        (lambda orders: orders.replace(None, lots=1), "order: None is not"),
+        (lambda orders: orders.cancel("7", exchange="NYSE"), "exchange: 'NYSE' is not one of MOEX"),
+        (lambda orders: orders.cancel("7", portfolio=7), "portfolio: 7 is not the id"),
+        (lambda orders: orders.cancel_all(5), "portfolio: 5 is not the id"),
+        (
+            lambda orders: orders.cancel_all("D1", scope="some"),
+            "scope: 'some' is not one of direct, conditional, both",
+        ),
+        (lambda orders: orders.list(5), "portfolio: 5 is not the id"),
+        (lambda orders: orders.market("TEST", 1, lots=1), "side: 1 is not one of buy, sell"),
+        (lambda orders: orders.market(5, "buy", lots=1), "symbol: 5 is not the ticker"),
+        (lambda orders: orders.market("TEST", "buy", lots="1"), "lots: '1' is not a whole number"),
+        (lambda orders: orders.market("TEST", "buy", lots=1, portfolio=5), "portfolio: 5 is not the id"),
+        (lambda orders: orders.market("TEST", "buy", lots=1, time_in_force=5), "time_in_force: 5 is not one of"),
+        (
+            lambda orders: orders.stop("TEST", "buy", lots=1, trigger_price=PRICE, ends_at="soon"),
+            "ends_at: 'soon' is not a datetime with its time zone",
+        ),
+        (
+            lambda orders: orders.stop("TEST", "buy", lots=1, trigger_price=PRICE, protecting_seconds="3"),
+            "protecting_seconds: '3' is not a whole number",
+        ),
+        (lambda orders: orders.groups.make(5, GroupPolicy.IGNORE_CANCEL), "orders: 5 is not an order"),
+        (lambda orders: orders.groups.make(["7"], GroupPolicy.IGNORE_CANCEL), "orders: '7' is not an order"),
+        (lambda orders: orders.groups.make([], "any"), "a group has 1 to"),
+        (lambda orders: orders.groups.delete(5), "group_id: 5 is not the id of a group"),
+        (lambda orders: orders.groups.get(None), "group_id: None is not the id of a group"),
+    ],
+)
+def test_what_an_argument_cannot_be_is_one_clear_error(
+    send: Callable[[Any], Awaitable[object]], text: str
+) -> None:
+    async def scenario(desk: Desk) -> None:
+        with pytest.raises(ArgumentError, match=text) as caught:
+            await send(desk.orders)
+        assert str(caught.value).endswith(": nothing was sent")
+        assert (desk.desk.peers, desk.http.asked) == ([], [])
 
     run(scenario)
 
