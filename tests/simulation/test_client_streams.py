@@ -14,7 +14,7 @@ import pytest
 
 from tapewire.client.broker import Broker
 from tapewire.client.command_result import Accepted
-from tapewire.client.errors import ArgumentError
+from tapewire.client.errors import ArgumentError, RefusedError
 from tapewire.client.portfolio import Portfolio
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription
@@ -389,6 +389,20 @@ def test_a_state_without_history_is_told_after_a_cut_all_the_same() -> None:
             assert risks.received == 0, "nothing has changed"
             system.network.cut()
             assert isinstance(await anext(risks), DerivativesRisk)
+
+    run_virtual(scenario())
+
+
+def test_the_risk_of_derivatives_of_a_cash_portfolio_says_that_it_has_none() -> None:
+    async def scenario() -> None:
+        async with SimulatedSystem(seed=1) as system, system.connect() as broker:
+            cash = broker.portfolio("D70001")
+            with pytest.raises(RefusedError, match="404 Portfolio MOEX:D70001 has no derivatives"):
+                await cash.watch_derivatives_risk().open()
+            with pytest.raises(RefusedError, match=r"404 .*Portfolio MOEX:D70001 has no derivatives"):
+                await cash.derivatives_risk()
+            with pytest.raises(RefusedError, match="403 The portfolio D1 is not in the token"):
+                await broker.portfolio("D1").watch_orders().open()
 
     run_virtual(scenario())
 

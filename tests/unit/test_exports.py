@@ -76,6 +76,7 @@ NAMES = {
     "Rejected",
     "RestoredEvent",
     "Risk",
+    "Security",
     "Side",
     "Spill",
     "SilentEvent",

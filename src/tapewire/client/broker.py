@@ -9,16 +9,17 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from tapewire.client.arguments import exchange_of
+from tapewire.client.arguments import AHEAD_MAX_S, Since, board_of, exchange_of, moment_s, text
 from tapewire.client.callback import Callbacks
 from tapewire.client.endpoints import Endpoints
-from tapewire.client.errors import ConnectError
+from tapewire.client.errors import ArgumentError, ConnectError
 from tapewire.client.events import Events
 from tapewire.client.fleet import Fleet
 from tapewire.client.gap import GapLedger
 from tapewire.client.http_commands import HttpCommands
 from tapewire.client.http_gate import HttpGate
 from tapewire.client.http_reader import HttpReader
+from tapewire.client.instruments import Instruments
 from tapewire.client.market_streams import MarketStreams
 from tapewire.client.order_entry import OrderEntry
 from tapewire.client.orders import Orders
@@ -27,7 +28,8 @@ from tapewire.client.portfolio_choice import PortfolioChoice
 from tapewire.client.pressure import Estimate
 from tapewire.client.stream_status import StreamStatus
 from tapewire.client.tokens import TokenKeeper
-from tapewire.model import Exchange
+from tapewire.client.trade_history import TradeHistory
+from tapewire.model import Exchange, Security, Trade
 from tapewire.ports.network import ConnectError as TransportError
 
 __all__ = ["Broker"]
@@ -60,6 +62,8 @@ class Broker(MarketStreams):
         self._http = http
         self._reader = HttpReader(endpoints.http, tokens, http)
         self._choice = PortfolioChoice(tokens, self._reader)
+        self._instruments = Instruments(self._reader)
+        self._past_trades = TradeHistory(self._reader)
         #: Places, replaces and cancels orders.
         self.orders = Orders(entry, HttpCommands(self._reader), self._choice, self._portfolio)
 
@@ -159,6 +163,80 @@ class Broker(MarketStreams):
         return self._portfolio(self._choice.only(name), exchange_of(exchange))
 
     # --- calls ------------------------------------------------------------------------------------------
+
+    async def instrument(self, symbol: str, *, exchange: Exchange = Exchange.MOEX, board: str = "") -> Security:
+        """Return an instrument as it is listed.
+
+        ``lot_size`` has the units of a lot, ``tick_size`` is the price step; ``price_down``, ``price_up`` and
+        ``price_nearest`` put a price on it, exactly. What was read is good for five minutes; of the newest state
+        there is a stream, :meth:`instrument_changes`.
+
+        Args:
+            symbol: Ticker.
+            exchange: Where it is listed.
+            board: Board code; empty: the primary board.
+
+        Raises:
+            ArgumentError: An argument is what it cannot be.
+            RefusedError: There is no such instrument (404), or the broker does not answer this.
+            ConnectError: The broker cannot be reached.
+            TokenRefusedError: The refresh token has ceased to be good.
+            TokenServiceError: A new token was needed and could not be had.
+        """
+        return await self._instruments.one(symbol, exchange, board)
+
+    async def instruments(
+        self, query: str = "", *, exchange: Exchange | None = None, board: str = "", limit: int = 100
+    ) -> list[Security]:
+        """Return the instruments that match, on their primary boards, the most traded first.
+
+        Args:
+            query: Part of a ticker or of a name; empty: any.
+            exchange: Of one exchange; None: of all.
+            board: Of one board; empty: of all.
+            limit: How many at most, 1..50,000.
+
+        Raises:
+            LimitError: ``limit`` is outside 1..50,000.
+            RefusedError: And the others, as of :meth:`instrument`.
+        """
+        return await self._instruments.search(query, exchange, board, limit)
+
+    async def past_trades(
+        self,
+        symbol: str,
+        *,
+        since: Since,
+        until: Since | None = None,
+        exchange: Exchange = Exchange.MOEX,
+        board: str = "",
+    ) -> list[Trade]:
+        """Return all public trades from ``since`` to ``until``, both included, in whole seconds, oldest first.
+
+        Those of the running session and of the sessions before it, over HTTP, in pages; at most 500,000. The
+        tape from now on is a stream, :meth:`trades`.
+
+        Args:
+            symbol: Ticker.
+            since: A moment with its zone, or how long ago.
+            until: The same; None: now.
+            exchange: Where it is listed.
+            board: Board code; empty: the primary board.
+
+        Raises:
+            ArgumentError: ``since`` or ``until`` is no moment of the past, or the range is empty.
+            LimitError: There are more; nothing of them is returned.
+            RefusedError: And the others, as of :meth:`instrument`.
+        """
+        ticker = text("symbol", symbol, "the ticker of an instrument")
+        where, on = exchange_of(exchange), board_of(board)
+        now = self._owner.now()
+        since_s = moment_s("since", since, now)
+        # The broker's clock may be ahead.
+        until_s = int(now.timestamp()) + AHEAD_MAX_S if until is None else moment_s("until", until, now)
+        if until_s < since_s:
+            raise ArgumentError(f"until: {until} is before since: {since}: nothing was sent")
+        return await self._past_trades.fetch(ticker, where, on, since_s, until_s)
 
     async def time(self) -> datetime:
         """Return the broker's clock, UTC, in whole seconds.

@@ -26,6 +26,8 @@ _NO_SUCH_ORDER = frozenset(
         TradingCode.ORDER_TO_CANCEL_NOT_FOUND,
     }
 )
+#: Characters of a portfolio that a refusal repeats.
+PORTFOLIO_SHOWN = 80
 _RIGHTS = {
     Scope.ORDERS_READ: "to read orders",
     Scope.ORDERS_CREATE: "to create orders",
@@ -84,4 +86,6 @@ def check_portfolio(guid: str, claims: Claims, portfolio: str) -> None:
         BadRequestError: 403, it is not.
     """
     if portfolio not in claims.portfolio_list:
-        raise BadRequestError(guid, ResultCode.FORBIDDEN, "The portfolio is not in the token")
+        raise BadRequestError(
+            guid, ResultCode.FORBIDDEN, f"The portfolio {portfolio[:PORTFOLIO_SHOWN]} is not in the token"
+        )

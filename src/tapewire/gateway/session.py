@@ -23,6 +23,7 @@ from tapewire.gateway.subscription import Subscription
 from tapewire.model import Order, Record, StopOrder, StreamPosition, Topic, TopicKind
 from tapewire.ports.query import Query
 from tapewire.ports.venue import (
+    NoDerivativesError,
     TooManyStreamsError,
     UnknownPortfolioError,
     UnknownTopicError,
@@ -191,6 +192,8 @@ class DataSession:
             raise self._standing.refusal(guid, Limit.STREAMS, f"Too many streams: {error}") from error
         except VenueUnavailableError as error:
             raise BadRequestError(guid, ResultCode.UNAVAILABLE, str(error)) from error
+        except NoDerivativesError as error:
+            raise BadRequestError(guid, ResultCode.NOT_FOUND, _no_derivatives(topic)) from error
         except UnknownPortfolioError as error:
             raise BadRequestError(guid, ResultCode.NOT_FOUND, _unknown_portfolio(topic)) from error
         except UnknownTopicError as error:
@@ -323,6 +326,10 @@ def _wanted_orders(request: SubscribeRequest) -> Callable[[Record], bool] | None
 
 def _unknown_portfolio(topic: Topic) -> str:
     return f"Unknown portfolio {topic.exchange}:{topic.subject[:80]}"
+
+
+def _no_derivatives(topic: Topic) -> str:
+    return f"Portfolio {topic.exchange}:{topic.subject[:80]} has no derivatives"
 
 
 async def _recent_trades(query: Query, topic: Topic, limit: int) -> tuple[Sequence[Record], StreamPosition]:

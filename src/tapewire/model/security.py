@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
 from tapewire.model.instrument import OptionSide
@@ -13,7 +13,7 @@ __all__ = ["Security"]
 
 
 class Security(Record, frozen=True, kw_only=True, gc=False):
-    """One instrument on one board. Prices are in the quoted unit.
+    """One instrument on one board. Prices are in the quoted unit; ``tick_size`` is the step that all of them keep.
 
     Fields that belong to derivatives are 0 elsewhere; those of options are missing elsewhere. Source: reference
     of HTTP, section 3.3.
@@ -94,3 +94,42 @@ class Security(Record, frozen=True, kw_only=True, gc=False):
     initial_margin_special_risk_short: Annotated[
         Maybe[Decimal], Wire(None, None, "initialMarginSpecialRiskShort")
     ] = UNSET
+
+    def price_down(self, price: Decimal | int | float) -> Decimal:
+        """Return the highest price on the step that is not above ``price``, exact.
+
+        A float is taken for what it shows (``repr``), as it stands in records of the market: 290.1 is 290.1.
+
+        Raises:
+            ValueError: ``price`` is no finite number, or the instrument has no step.
+        """
+        whole, rest = self._steps(price)
+        return (whole - (rest < 0)) * self.tick_size
+
+    def price_up(self, price: Decimal | int | float) -> Decimal:
+        """Return the lowest price on the step that is not below ``price``; the rest as of :meth:`price_down`."""
+        whole, rest = self._steps(price)
+        return (whole + (rest > 0)) * self.tick_size
+
+    def price_nearest(self, price: Decimal | int | float) -> Decimal:
+        """Return the nearest price on the step, of two the upper; the rest as of :meth:`price_down`."""
+        low, high = self.price_down(price), self.price_up(price)
+        return low if _exact(price) - low < high - _exact(price) else high
+
+    def _steps(self, price: Decimal | int | float) -> tuple[Decimal, Decimal]:
+        """Return the whole steps of a price towards 0, and the rest, which has its sign."""
+        if not isinstance(self.tick_size, Decimal) or self.tick_size <= 0:
+            raise ValueError(f"{self.symbol}: the broker tells no price step")
+        exact = _exact(price)
+        try:
+            if exact.is_finite():
+                return divmod(exact, self.tick_size)
+        except InvalidOperation:
+            pass  # more steps than digits are reckoned with
+        raise ValueError(f"price {price} is no finite number that has steps of {self.tick_size}")
+
+
+def _exact(price: Decimal | int | float) -> Decimal:
+    if isinstance(price, bool) or not isinstance(price, Decimal | int | float):
+        raise ValueError(f"price {price!r} is no number")
+    return Decimal(repr(price)) if isinstance(price, float) else Decimal(price)

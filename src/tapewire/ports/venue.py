@@ -10,6 +10,7 @@ __all__ = [
     "CommandSink",
     "FeedSink",
     "FeedSource",
+    "NoDerivativesError",
     "OutcomeUnknownError",
     "Snapshot",
     "TooManyStreamsError",
@@ -37,6 +38,10 @@ class UnknownTopicError(LookupError):
 
 class UnknownPortfolioError(UnknownTopicError):
     """The venue serves portfolios, but has none of this name on this exchange."""
+
+
+class NoDerivativesError(UnknownPortfolioError):
+    """The portfolio is there, but is none of derivatives; the text names it."""
 
 
 class Snapshot(NamedTuple):

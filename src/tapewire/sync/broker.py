@@ -137,6 +137,9 @@ class Broker(Blocking[broker.Broker]):
     instrument_changes = streamed(broker.Broker.instrument_changes)
     clusters = streamed(broker.Broker.clusters)
     history = called(broker.Broker.history)
+    past_trades = called(broker.Broker.past_trades)
+    instrument = called(broker.Broker.instrument)
+    instruments = called(broker.Broker.instruments)
     time = called(broker.Broker.time)
 
     def close(self) -> None:

@@ -37,7 +37,13 @@ from tapewire.model import (
     TopicKind,
 )
 from tapewire.ports.query import RecordsPage
-from tapewire.ports.venue import Snapshot, UnknownPortfolioError, UnknownTopicError, VenueUnavailableError
+from tapewire.ports.venue import (
+    NoDerivativesError,
+    Snapshot,
+    UnknownPortfolioError,
+    UnknownTopicError,
+    VenueUnavailableError,
+)
 from tapewire.venues.marks import LastPrices
 from tapewire.venues.order_records import OrderRecords
 from tapewire.venues.streams import PORTFOLIO_KINDS, Streams
@@ -360,7 +366,7 @@ class Portfolios:
             raise UnknownTopicError(f"this venue has no streams of kind {topic.kind}")
         is_derivative = self._accounts.account(book.name).is_derivative
         if topic.kind is TopicKind.DERIVATIVES_RISK and not is_derivative:
-            raise UnknownPortfolioError(f"portfolio {book.name} is not on derivatives")
+            raise NoDerivativesError(f"Portfolio {topic.exchange}:{book.name} has no derivatives")
         return book
 
     def check_known(self, exchange: str, portfolio: str) -> None:

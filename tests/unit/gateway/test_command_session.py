@@ -125,7 +125,7 @@ def test_a_foreign_portfolio_is_forbidden(opcode: str) -> None:
     async def scenario(world: World) -> None:
         peer = await authorised(world)
         fields = ORDERS[opcode] | {"user": {"portfolio": "D2"}}
-        assert await answered(peer, opcode, "1", **fields) == (403, "The portfolio is not in the token")
+        assert await answered(peer, opcode, "1", **fields) == (403, "The portfolio D2 is not in the token")
         assert world.venue.commands == []
 
     run(scenario)

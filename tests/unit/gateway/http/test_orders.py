@@ -121,7 +121,7 @@ BAD: dict[str, tuple[object, int, str]] = {
     "price 1e308": (LIMIT | {"price": 1e308}, 400, "Invalid or unsupported price"),
     "price as another word": (LIMIT | {"price": "much"}, 400, "Invalid or unsupported price"),
     "a comment of 101 characters": (LIMIT | {"comment": "x" * 101}, 400, "Invalid or unsupported comment"),
-    "a foreign portfolio": (LIMIT | {"user": {"portfolio": "D2"}}, 403, "The portfolio is not in the token"),
+    "a foreign portfolio": (LIMIT | {"user": {"portfolio": "D2"}}, 403, "The portfolio D2 is not in the token"),
     "an unknown instrument": (
         LIMIT | {"instrument": {"symbol": "NONE"}},
         404,
@@ -161,7 +161,7 @@ def test_who_may_trade() -> None:
         assert (status, error["code"]) == (403, "Forbidden")
         assert error["message"] == "The token carries no right to create orders"
         status, error = await sent(hall, "DELETE", f"{ORDERS}/1", token=hall.token(OTHER_REFRESH), **CANCEL)
-        assert (status, error["message"]) == (403, "The portfolio is not in the token")
+        assert (status, error["message"]) == (403, "The portfolio D1 is not in the token")
         assert hall.venue.commands == []
 
     run(scenario)
@@ -353,7 +353,7 @@ def test_an_order_is_weighed() -> None:
         ([ESTIMATE | {"budget": "1e99"}], 400, "Invalid or unsupported budget"),
         ([ESTIMATE | {"lotQuantity": 2**31}], 400, "Invalid or unsupported lotQuantity"),
         ([ESTIMATE | {"exchange": "NYSE"}], 400, "Invalid or unsupported exchange"),
-        ([ESTIMATE, ESTIMATE | {"portfolio": "D2"}], 403, "The portfolio is not in the token"),
+        ([ESTIMATE, ESTIMATE | {"portfolio": "D2"}], 403, "The portfolio D2 is not in the token"),
         ([ESTIMATE | {"ticker": "NONE"}], 404, "Unknown MOEX:NONE"),
     ],
 )
@@ -486,7 +486,7 @@ def test_a_group_with_an_order_of_a_portfolio_outside_the_token_is_unknown_to_it
             400,
             "Invalid or unsupported orders.orderId",
         ),
-        (GROUP | {"orders": [FIRST | {"portfolio": "D2"}]}, 403, "The portfolio is not in the token"),
+        (GROUP | {"orders": [FIRST | {"portfolio": "D2"}]}, 403, "The portfolio D2 is not in the token"),
     ],
 )
 def test_bad_groups_are_refused_in_words_of_their_own(body: object, code: int, text: str) -> None:

@@ -214,7 +214,7 @@ def test_whose_they_are(path: str) -> None:
         assert (await hall.ask(path, token=None))[0] == 401
         assert (await hall.ask(path, token="x"))[0] == 401
         status, error = await hall.ask(path, token=hall.token(OTHER_REFRESH))
-        assert (status, error["message"]) == (403, "The portfolio is not in the token")
+        assert (status, error["message"]) == (403, "The portfolio D1 is not in the token")
         status, error = await hall.ask(path, token=hall.token(READER_REFRESH))
         if "orders" in path:
             assert status in (200, 404)
