@@ -605,7 +605,7 @@ async def clock(system: SimulatedSystem, token: str = "") -> HttpAnswer:
 def test_http_is_refused_late_or_never_answered_by_path() -> None:
     async def work(system: SimulatedSystem) -> None:
         refused = await refresh(system)
-        assert refused == (503, b'{"code":"Unavailable","message":"no tokens today"}')
+        assert refused == (503, b'{"code":"Unavailable","message":"no tokens today"}', None)
         began = now_s()
         assert (await clock(system)).status == 200
         assert now_s() - began == pytest.approx(1, abs=ROUND_S)
@@ -644,7 +644,8 @@ def test_tokens_that_end_early_end_over_http_too() -> None:
         token = json.loads((await refresh(system)).body)["AccessToken"]
         assert (await clock(system, token)).status == 200
         await asyncio.sleep(30)
-        assert await clock(system, token) == (401, b'{"code":"Unauthorized","message":"Invalid JWT token!"}')
+        ended = await clock(system, token)
+        assert ended == (401, b'{"code":"Unauthorized","message":"Invalid JWT token!"}', None)
 
     in_system('[[fault]]\nkind = "token-expiry"\nlife = "30s"', work)
 

@@ -138,7 +138,7 @@ def moment_s(name: str, moment: Since, now: datetime, ahead_max_s: float = AHEAD
     wanted = "a datetime with its zone, or a timedelta: how long ago"
     if isinstance(moment, timedelta):
         if moment < timedelta(0):
-            raise refuse(name, moment, "how long ago: it would be in the future")
+            raise ArgumentError(f"{name}: {moment} ago would be in the future: nothing was sent")
         try:
             at = now - moment
         except OverflowError:

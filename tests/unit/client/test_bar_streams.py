@@ -155,7 +155,7 @@ def test_a_moment_without_a_zone_is_refused_before_the_wire(since: Any) -> None:
 def test_a_range_that_lies_ahead_or_is_empty_is_refused_before_the_wire() -> None:
     async def scenario(stage: Stage, http: HistoryHttp) -> None:
         ask, now = stage.client.history, datetime.fromtimestamp(now_s(stage), UTC)
-        with pytest.raises(ArgumentError, match=r"since: .* is not how long ago: it would be in the future"):
+        with pytest.raises(ArgumentError, match=r"since: -1 day, 21:00:00 ago would be in the future"):
             await ask("TEST", "1m", since=timedelta(hours=-3))
         with pytest.raises(ArgumentError, match=r"since: \d.* is in the future: nothing was sent"):
             await ask("TEST", "1m", since=now + timedelta(hours=1))
