@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -95,8 +95,10 @@ def test_orders_portfolios_and_calls(broker: Broker) -> None:
     held = broker.portfolio(name).positions()
     assert any(position.is_currency for position in held)
     with broker.book("SBER") as books:
-        price = books.next().bids[-1].price
-    placed = broker.orders.limit("SBER", "buy", lots=1, price=Decimal(str(price)), portfolio=name)
+        price = broker.instrument("SBER").price_nearest(books.next().bids[-1].price)
+    assert "SBER" in {listed.symbol for listed in broker.instruments("SBER")}
+    assert broker.past_trades("SBER", since=timedelta(hours=1))
+    placed = broker.orders.limit("SBER", "buy", lots=1, price=price, portfolio=name)
     assert isinstance(placed, tapewire.Accepted)
     assert any(str(order.id) == placed.order.number for order in broker.orders.list(name))
     assert isinstance(broker.orders.cancel(placed.order), tapewire.Accepted | tapewire.Rejected)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import warnings
 from contextlib import AsyncExitStack
@@ -30,13 +29,10 @@ from tapewire.client.stream_status import StreamStatus
 from tapewire.client.tokens import TokenKeeper
 from tapewire.client.trade_history import TradeHistory
 from tapewire.model import Exchange, Security, Trade
-from tapewire.ports.network import ConnectError as TransportError
 
 __all__ = ["Broker"]
 
 log = logging.getLogger("tapewire.client")
-
-HTTP_TIMEOUT_S = 10.0
 
 
 class Broker(MarketStreams):
@@ -242,23 +238,17 @@ class Broker(MarketStreams):
         """Return the broker's clock, UTC, in whole seconds.
 
         Raises:
-            ConnectError: The broker did not answer.
+            ConnectError: The broker did not answer, or this is no time.
+            RefusedError: It does not answer this.
+            TokenRefusedError: The refresh token has ceased to be good.
+            TokenServiceError: A new token was needed and could not be had.
         """
-        url = f"{self.endpoints.http}/md/v2/time"
+        # Asked with the token: without one the broker's clock is a quarter of an hour late.
+        said_s = await self._reader.time_s()
         try:
-            # Without a token the broker's clock is a quarter of an hour late.
-            answer = await self._http.request(
-                "GET",
-                url,
-                headers={"Authorization": f"Bearer {self._tokens.current()}"},
-                timeout_s=HTTP_TIMEOUT_S,
-            )
-        except TransportError as error:
-            raise ConnectError(url, error.reason) from error
-        with contextlib.suppress(ValueError, OverflowError, OSError):
-            if answer.status == 200:
-                return datetime.fromtimestamp(int(answer.body), UTC)
-        raise ConnectError(url, f"answered {answer.status} without a time")
+            return datetime.fromtimestamp(said_s, UTC)
+        except (ValueError, OverflowError, OSError):
+            raise ConnectError(f"{self.endpoints.http}/md/v2/time", f"{said_s} is no time") from None
 
     def _portfolio(self, name: str, exchange: Exchange) -> Portfolio:
         return Portfolio(name, exchange, self._reader, self._subscription, self.callbacks)
