@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from tapewire.client.errors import ConfigurationError, ConnectError, RefusedError, TapewireError
+from tapewire.client.errors import ConfigurationError, ConnectError, Fault, RefusedError, TapewireError
 from tapewire.ports.network import ConnectError as TransportError
 from tapewire.ports.network import HttpAnswer, HttpClient
 from tapewire.protocol.codes import ResultCode
@@ -59,7 +59,7 @@ class Admin:
         try:
             return msgspec.json.decode(answer.body, type=Sessions)
         except UNREADABLE:
-            raise ConnectError(self.url, "this is no list of sessions") from None
+            raise ConnectError(self.url, "this is no list of sessions", Fault.BROKER) from None
 
     async def end(self, session: str) -> None:
         """End a session by its id.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapewire.client.errors import ConnectError, LimitError
+from tapewire.client.errors import ConnectError, Fault, LimitError
 from tapewire.client.http_reader import HttpReader
 from tapewire.client.timeframe import timeframe_of
 from tapewire.model import Bar, BarsHistory
@@ -83,5 +83,5 @@ class BarHistory:
 
 def _time_s(bar: Bar) -> int:
     if not isinstance(bar.time_s, int):
-        raise ConnectError(_PATH, "a bar says no time")
+        raise ConnectError(_PATH, "a bar says no time", Fault.BROKER)
     return bar.time_s

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from tapewire.client.arguments import AHEAD_MAX_S, Since, board_of, exchange_of, moment_s, text
 from tapewire.client.callback import Callbacks
 from tapewire.client.endpoints import Endpoints
-from tapewire.client.errors import ArgumentError, ConnectError
+from tapewire.client.errors import ArgumentError, ConnectError, Fault
 from tapewire.client.events import Events
 from tapewire.client.fleet import Fleet
 from tapewire.client.gap import GapLedger
@@ -248,7 +248,7 @@ class Broker(MarketStreams):
         try:
             return datetime.fromtimestamp(said_s, UTC)
         except (ValueError, OverflowError, OSError):
-            raise ConnectError(f"{self.endpoints.http}/md/v2/time", f"{said_s} is no time") from None
+            raise ConnectError(f"{self.endpoints.http}/md/v2/time", f"{said_s} is no time", Fault.BROKER) from None
 
     def _portfolio(self, name: str, exchange: Exchange) -> Portfolio:
         return Portfolio(name, exchange, self._reader, self._subscription, self.callbacks)

@@ -20,7 +20,8 @@
 
 A refusal with 400..499 is the caller's fault, but for 408; all others are the broker's. 408, 429 and all from 500
 on may pass. Of limits those pass that count what is under way: commands, requests. That a token service cannot be
-reached is the network's fault. A command that was not sent has fault and hope of what stood in its way.
+reached is the network's fault, that an answer cannot be read the broker's. A command that was not sent has
+fault and hope of what stood in its way.
 """
 
 from __future__ import annotations
@@ -84,20 +85,22 @@ class ConfigurationError(TapewireError):
 
 
 class ConnectError(TapewireError):
-    """No connection could be made."""
+    """No connection could be made, or what answers is not what was asked: then it is the broker's fault."""
 
     fault = Fault.NETWORK
     retriable = True
 
-    def __init__(self, url: str, reason: str) -> None:
+    def __init__(self, url: str, reason: str, fault: Fault = Fault.NETWORK) -> None:
         url = shown_url(url)
-        super().__init__(url, reason)
+        super().__init__(url, reason, fault)
         #: Without user and query, which may hold secrets.
         self.url = url
         self.reason = reason
+        self.fault = fault
 
     def __str__(self) -> str:
-        return f"cannot connect to {self.url}: {self.reason}"
+        what = "cannot connect to" if self.fault is Fault.NETWORK else "cannot read the answer of"
+        return f"{what} {self.url}: {self.reason}"
 
 
 class ConnectionLostError(TapewireError):
@@ -270,7 +273,8 @@ def shown_url(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return "(a malformed URL)"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.scheme else ""
+    return where + parts.path
 
 
 def _printable(text: str) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from tapewire.client.command_end import CommandEnd, Untold, end_of
 from tapewire.client.command_result import AllCanceled
-from tapewire.client.errors import ConnectError, NotSentError, TokenRefusedError, TokenServiceError
+from tapewire.client.errors import ClosedError, ConnectError, NotSentError, TokenRefusedError, TokenServiceError
 from tapewire.client.http_reader import HttpReader, path_of, refusal_text
 from tapewire.model import GroupPolicy, OrderGroup, OrderScope
 from tapewire.protocol.codes import STATUS_WORDS
@@ -68,7 +68,7 @@ class HttpCommands:
     ) -> CommandEnd:
         try:
             answer = await self._reader.once(method, path, guid, body)
-        except (TokenRefusedError, TokenServiceError) as error:
+        except (TokenRefusedError, TokenServiceError, ClosedError) as error:
             raise NotSentError.because(error) from error
         except ConnectError as error:
             return Untold(error.reason)

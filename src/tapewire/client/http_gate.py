@@ -13,8 +13,8 @@ import random
 from collections import deque
 from collections.abc import Mapping
 
-from tapewire.client.errors import LimitError
-from tapewire.ports.network import ConnectError, HttpAnswer, HttpClient
+from tapewire.client.errors import ClosedError, LimitError
+from tapewire.ports.network import HttpAnswer, HttpClient
 from tapewire.protocol.codes import ResultCode
 
 __all__ = ["PAUSE_MAX_S", "READ_TRIES_MAX", "REQUESTS_AT_ONCE_MAX", "REQUESTS_WAITING_MAX", "HttpGate"]
@@ -66,7 +66,8 @@ class HttpGate:
         ``READ_TRIES_MAX`` times, and holds up all other readings as long; the last answer is returned.
 
         Raises:
-            ConnectError: No answer came, or the client is closed.
+            ConnectError: No answer came.
+            ClosedError: The broker was closed before its turn.
             LimitError: Too many wait already; it passes.
         """
         is_reading = method == _READING
@@ -84,7 +85,7 @@ class HttpGate:
         return answer
 
     async def close(self) -> None:
-        """Release all connections; what waits for its turn gets ``ConnectError``."""
+        """Release all connections; what waits for its turn gets ``ClosedError``."""
         self._is_closed = True
         for line in self._lines:
             for turn in line:
@@ -150,5 +151,5 @@ def _pause_s(answer: HttpAnswer) -> float | None:
     return answer.retry_after_s if answer.status == ResultCode.UNAVAILABLE else None
 
 
-def _closed() -> ConnectError:
-    return ConnectError("the HTTP client is closed")
+def _closed() -> ClosedError:
+    return ClosedError("the broker was closed")

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from tapewire.client.errors import ConnectError, RefusedError
+from tapewire.client.errors import ConnectError, Fault, RefusedError
 from tapewire.client.tokens import TokenKeeper
 from tapewire.model import Record
 from tapewire.ports.network import ConnectError as TransportError
@@ -66,7 +66,7 @@ class HttpReader:
         try:
             return [read(row) for row in msgspec.json.decode(body, type=list[msgspec.Raw])]
         except (*UNREADABLE, MalformedMessageError):
-            raise ConnectError(self._url + path, f"this is no list of {record.__name__}") from None
+            raise ConnectError(self._url + path, f"this is no list of {record.__name__}", Fault.BROKER) from None
 
     async def row(self, record: type[R], path: str, **query: str) -> R:
         """Return one record; raises as :meth:`rows` does."""
@@ -74,7 +74,7 @@ class HttpReader:
         try:
             found: R = codec(record, Format.SIMPLE).decode(body)
         except MalformedMessageError:
-            raise ConnectError(self._url + path, f"this is no {record.__name__}") from None
+            raise ConnectError(self._url + path, f"this is no {record.__name__}", Fault.BROKER) from None
         return found
 
     async def time_s(self) -> int:
@@ -83,7 +83,7 @@ class HttpReader:
         try:
             return msgspec.json.decode(await self._read(path, {}), type=int)
         except UNREADABLE:
-            raise ConnectError(self._url + path, "this is no time") from None
+            raise ConnectError(self._url + path, "this is no time", Fault.BROKER) from None
 
     async def once(self, method: str, path: str, guid: str, body: bytes = b"") -> HttpAnswer:
         """Make a request that changes something, once, whatever is answered.

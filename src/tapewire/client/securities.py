@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from tapewire.client.errors import ConnectError, RefusedError
+from tapewire.client.errors import ConnectError, Fault, RefusedError
 from tapewire.model import Security
 from tapewire.ports.network import ConnectError as TransportError
 from tapewire.ports.network import HttpClient
@@ -50,4 +50,4 @@ async def search_securities(
     try:
         return [read(row) for row in msgspec.json.decode(answer.body, type=list[msgspec.Raw])]
     except (*UNREADABLE, MalformedMessageError):
-        raise ConnectError(address, "this is no list of instruments") from None
+        raise ConnectError(address, "this is no list of instruments", Fault.BROKER) from None

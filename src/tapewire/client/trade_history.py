@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tapewire.client.errors import ConnectError, LimitError
+from tapewire.client.errors import ConnectError, Fault, LimitError
 from tapewire.client.http_reader import HttpReader, path_of
 from tapewire.model import Exchange, Trade, TradesHistory
 
@@ -89,7 +89,7 @@ class _Found:
         self._pages += 1
         for trade in page:
             if not isinstance(trade.id, int) or not isinstance(trade.time_ms, int):
-                raise ConnectError(self._path, "a trade says no number or no time")
+                raise ConnectError(self._path, "a trade says no number or no time", Fault.BROKER)
             if self._since_ms <= trade.time_ms <= self._until_ms:
                 self._trades[trade.id] = trade
         count = len(self._trades)

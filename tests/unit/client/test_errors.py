@@ -102,6 +102,15 @@ def test_what_was_not_sent_has_fault_and_hope_of_its_cause(cause: TapewireError)
         assert str(told) == f"the command was not sent: {cause}"
 
 
+def test_an_answer_that_cannot_be_read_is_the_brokers_fault() -> None:
+    error = ConnectError("https://host/time?x=1", "this is no time", Fault.BROKER).again()
+    assert (str(error), error.fault) == (
+        "cannot read the answer of https://host/time: this is no time",
+        Fault.BROKER,
+    )
+    assert str(ConnectError("/md/v2/history", "a bar says no time", Fault.BROKER)).count("/") == 3
+
+
 def test_only_limits_of_what_is_under_way_pass() -> None:
     assert not LimitError("depth", 51, "1..50").retriable
     assert LimitError("commands in flight", 101, 100, passes=True).again().retriable

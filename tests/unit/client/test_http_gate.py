@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tapewire.client.errors import LimitError
+from tapewire.client.errors import ClosedError, LimitError
 from tapewire.client.http_gate import REQUESTS_AT_ONCE_MAX, REQUESTS_WAITING_MAX, HttpGate
-from tapewire.ports.network import ConnectError, HttpAnswer
+from tapewire.ports.network import HttpAnswer
 from tapewire.simulation import run_virtual
 
 
@@ -142,7 +142,7 @@ def test_closed_it_lets_nobody_wait() -> None:
         await asyncio.sleep(0.5)
         await gate.close()
         for refused in (asking[-1], ask(gate)):
-            with pytest.raises(ConnectError, match="closed"):
+            with pytest.raises(ClosedError, match="closed"):
                 await refused
         assert server.is_closed
         await asyncio.gather(*asking[:-1])
