@@ -359,7 +359,7 @@ def test_watch_writes_every_other_kind_as_well(at_desk: Desks) -> None:
         assert [one_line(each, status)[:18] for each, status in zip(wrong, (1, 1, 2), strict=True)] == [
             "the broker refused",
             "the broker refused",
-            "timeframe: 7x aske",
+            "timeframe: '7x' is",
         ], [each.err for each in wrong]
 
     at_desk(scenario)

@@ -42,7 +42,8 @@ def test_long_and_short_answers_share_a_port_and_too_many_are_refused() -> None:
         headers = {"Authorization": f"Bearer {tokens.refresh(REFRESH)}"}
 
         async def get(path: str, *, method: str = "GET", shown: bool = True) -> tuple[int, bytes]:
-            return await client.request(method, base + path, headers=headers if shown else None, timeout_s=20)
+            answer = await client.request(method, base + path, headers=headers if shown else None, timeout_s=20)
+            return answer.status, answer.body
 
         try:
             history = f"/MD/v2/history/?symbol=SBER&exchange=moex&tf=60&from=0&to={now_s}&format=slim"

@@ -65,8 +65,8 @@ def no_gap_is_opened(patch: pytest.MonkeyPatch) -> None:
 def what_was_missed_is_fetched_one_trade_late(patch: pytest.MonkeyPatch) -> None:
     fetch = Backfill._fetch
 
-    async def fetch_late(self: Backfill, feed: Feed, last_id: int | None) -> Any:
-        trades, is_whole = await fetch(self, feed, last_id)
+    async def fetch_late(self: Backfill, feed: Feed) -> Any:
+        trades, is_whole = await fetch(self, feed)
         return trades[1:], is_whole
 
     patch.setattr(Backfill, "_fetch", fetch_late)
@@ -75,8 +75,10 @@ def what_was_missed_is_fetched_one_trade_late(patch: pytest.MonkeyPatch) -> None
 def what_was_missed_is_fetched_one_trade_early(patch: pytest.MonkeyPatch) -> None:
     fetch = Backfill._fetch
 
-    async def fetch_early(self: Backfill, feed: Feed, last_id: int | None) -> Any:
-        return await fetch(self, feed, None if last_id is None else last_id - 1)
+    async def fetch_early(self: Backfill, feed: Feed) -> Any:
+        if feed.last_id is not None:
+            feed.last_id -= 1
+        return await fetch(self, feed)
 
     patch.setattr(Backfill, "_fetch", fetch_early)
 

@@ -38,7 +38,7 @@ class Watcher:
         self._opened_at_s: dict[int, float] = {}
         self._has_held: set[int] = set()
         #: How much had come for whom when a gap was opened; by its identity, as the gap is kept.
-        self._received: dict[int, tuple[Gap, dict[Holder, int]]] = {}
+        self._received: dict[int, dict[Holder, int]] = {}
         #: Gaps that were left, and who had the stream all the time.
         self._left: list[tuple[Gap, Holder]] = []
         self.task = asyncio.create_task(self._run(), name="watcher")
@@ -74,17 +74,17 @@ class Watcher:
                 self._has_held.discard(event.link)
             case GapOpenedEvent():
                 of_this = [one for one in self._holders if self._misses(one, event.gap)]
-                self._received[id(event.gap)] = event.gap, {one: one.stream.received for one in of_this}
+                self._received[event.gap.number] = {one: one.stream.received for one in of_this}
             case GapClosedEvent():
                 self._closed(event.gap)
 
     def _misses(self, holder: Holder, gap: Gap) -> bool:
         """Return whether a gap is that of a holder's stream: others may have streams of the same name."""
         feed = self._fleet._feed_of.get(holder.stream)
-        return feed is not None and feed.gap is gap
+        return feed is not None and feed.gap is not None and feed.gap.number == gap.number
 
     def _closed(self, gap: Gap) -> None:
-        _, before = self._received.pop(id(gap), (gap, {}))
+        before = self._received.pop(gap.number, {})
         if gap.state is GapState.LEFT:
             self._left += [(gap, one) for one in before if one.is_live]
         live = {one: count for one, count in before.items() if one.is_live and one.kind.nature is Nature.STATE}

@@ -36,6 +36,8 @@ class Asking(Generic[F]):
         self._asked_at_s: dict[F, float] = {}
         #: Answered with "not now": to be asked for again later.
         self._postponed: set[F] = set()
+        #: What the round has asked for and not got an answer to; one that is asked for later is not of it.
+        self._round: set[F] = set()
         self._began_at_s: float | None = None
         self._ok = 0
         self._refused = 0
@@ -57,7 +59,8 @@ class Asking(Generic[F]):
         self.clear()
         for feed, is_critical in feeds:
             self.add(feed, is_critical=is_critical)
-        self._began_at_s = None if self.is_idle else now_s
+            self._round.add(feed)
+        self._began_at_s = now_s if self._round else None
 
     def add(self, feed: F, *, is_critical: bool) -> None:
         """Ask for one more, behind those of its rank."""
@@ -66,6 +69,10 @@ class Asking(Generic[F]):
 
     def drop(self, feed: F) -> None:
         """Ask for it no longer, and wait for it no longer."""
+        self._take_out(feed)
+        self._round.discard(feed)
+
+    def _take_out(self, feed: F) -> None:
         for queue in self._queues:
             queue.pop(feed, None)
         self._asked_at_s.pop(feed, None)
@@ -77,6 +84,7 @@ class Asking(Generic[F]):
             queue.clear()
         self._asked_at_s.clear()
         self._postponed.clear()
+        self._round.clear()
         self._began_at_s = None
         self._ok = self._refused = 0
 
@@ -93,10 +101,12 @@ class Asking(Generic[F]):
 
     def answered(self, feed: F, *, ok: bool) -> None:
         """Note the final answer to a request."""
-        if feed in self._postponed or feed in self._asked_at_s:
-            self.drop(feed)
+        if feed not in self._postponed and feed not in self._asked_at_s:
+            return
+        if feed in self._round:
             self._ok += ok
             self._refused += not ok
+        self.drop(feed)
 
     def postpone(self, feed: F) -> None:
         """Note an answer that is not final: nothing waits until ``again``, and the round does not end before."""
@@ -106,7 +116,7 @@ class Asking(Generic[F]):
     def again(self, feed: F, *, is_critical: bool) -> None:
         """Put what was asked or postponed back into the queue: it has to be asked once more."""
         if feed in self._postponed or feed in self._asked_at_s:
-            self.drop(feed)
+            self._take_out(feed)
             self.add(feed, is_critical=is_critical)
 
     def overdue(self, now_s: float) -> list[F]:
@@ -127,8 +137,8 @@ class Asking(Generic[F]):
         return None if first is None else first + ANSWER_TIMEOUT_S
 
     def finished(self, now_s: float) -> Round | None:
-        """Return what the round came to, once, when all of it is answered."""
-        if self._began_at_s is None or not self.is_idle:
+        """Return what the round came to, once, when all of it is answered or wanted no longer."""
+        if self._began_at_s is None or self._round:
             return None
         result = Round(self._ok, self._refused, now_s - self._began_at_s)
         self._began_at_s = None

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import weakref
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -26,13 +25,14 @@ from typing import Any
 import msgspec
 
 from tapewire.client.bar_history import WIRE_BARS_MAX, BarHistory, bars_between
-from tapewire.client.errors import TapewireError
+from tapewire.client.errors import ConnectError, Fault, TapewireError
 from tapewire.client.feed import Feed
 from tapewire.client.gap import Gap, GapState
 from tapewire.client.http_reader import HttpReader, path_of
 from tapewire.model import DAY_S, UNSET, Bar, Cluster, TopicKind, Trade, bar_opening_s
 from tapewire.ports.clock import Clock
 from tapewire.protocol.errors import MalformedMessageError
+from tapewire.protocol.formats import Codec
 from tapewire.protocol.requests import (
     PortfolioRequest,
     SubscribeBars,
@@ -62,8 +62,6 @@ class Backfill:
         self.bars = BarHistory(reader)
         self._clock = clock
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        #: The last trade that was delivered before the connection was lost.
-        self._last_ids: weakref.WeakKeyDictionary[Feed, int | None] = weakref.WeakKeyDictionary()
 
     def now(self) -> datetime:
         """Return the time of day, UTC."""
@@ -73,22 +71,24 @@ class Backfill:
         """Whether something has to be fetched when a feed is restored."""
         return feed.kind in (TopicKind.TRADES, TopicKind.BAR)
 
+    def begin(self, feed: Feed) -> None:
+        """Note how far a feed has come when a gap opens."""
+        newest = newest_record(feed)
+        feed.last_id = _id_of(newest) if isinstance(newest, Trade) else None
+
     def prepare(self, feed: Feed) -> None:
         """Make a feed that has lost its connection ready to be asked for again; more than once is as once."""
         request = feed.request
         if feed.begins_whole:
             feed.await_first()
         if isinstance(request, SubscribeTrades):
-            if feed not in self._last_ids:
-                newest = newest_record(feed)
-                self._last_ids[feed] = newest.id if isinstance(newest, Trade) else None
             # What was held back before is fetched with the rest.
             feed.hold()
             feed.request = msgspec.structs.replace(request, depth=0)
         elif isinstance(request, SubscribeBars):
             newest = newest_record(feed)
             since_s = request.since_s
-            if isinstance(newest, Bar):
+            if isinstance(newest, Bar) and isinstance(newest.time_s, int):
                 since_s = newest.time_s
             elif request.skip_history and feed.gap is not None:
                 since_s = bar_opening_s(int(feed.gap.since.timestamp()), interval_seconds(request.timeframe) or 1)
@@ -96,7 +96,7 @@ class Backfill:
             feed.request = msgspec.structs.replace(request, since_s=since_s, skip_history=False)
         elif isinstance(request, SubscribeClusters):
             newest = newest_record(feed)
-            if isinstance(newest, Cluster):
+            if isinstance(newest, Cluster) and isinstance(newest.time_s, int):
                 feed.request = msgspec.structs.replace(request, since_s=newest.time_s)
         elif isinstance(request, PortfolioRequest):
             self._want_all_rows(feed, request)
@@ -144,10 +144,9 @@ class Backfill:
             feed.put(message)
 
     async def _fill_trades(self, feed: Feed, gap: Gap) -> None:
-        last_id = self._last_ids.get(feed)
         try:
             async with self._turns:
-                trades, is_whole = await self._fetch(feed, last_id)
+                trades, is_whole = await self._fetch(feed)
         except TapewireError as error:
             trades, is_whole = [], False
             gap.reason = str(error)
@@ -160,18 +159,16 @@ class Backfill:
             feed.put_record(gap)
         else:
             gap.state = GapState.FILLED
-        reached = trades[-1].id if trades else last_id
-        self._last_ids.pop(feed, None)
-        decode = _decoder(feed)
+        reached = trades[-1].id if trades else feed.last_id
         held = feed.release_held()
         if reached is not None:
             # HTTP may be faster than the stream.
-            feed.skip(partial(_is_known, decode, reached))
+            feed.skip(partial(_is_known, feed.codec, reached))
         for message in held:
             feed.put(message)
 
-    async def _fetch(self, feed: Feed, last_id: int | None) -> tuple[list[Trade], bool]:
-        request = feed.request
+    async def _fetch(self, feed: Feed) -> tuple[list[Trade], bool]:
+        request, last_id = feed.request, feed.last_id
         assert isinstance(request, SubscribeTrades)
         path = "/md/v2/Securities" + path_of(request.exchange, request.code) + "/alltrades"
         query = {"take": str(_PAGE_TRADES), "includeVirtualTrades": str(request.include_virtual_trades).lower()}
@@ -187,6 +184,8 @@ class Backfill:
                 query["fromId"] = str(last_id + 1)
                 query.pop("from", None)
             page = await self._reader.rows(Trade, path, **query)
+            if any(_id_of(trade) is None for trade in page):
+                raise ConnectError(path, "a trade says no number", Fault.BROKER)
             page.sort(key=lambda trade: trade.id)
             fresh = [trade for trade in page if last_id is None or trade.id > last_id]
             trades += fresh
@@ -196,26 +195,26 @@ class Backfill:
         return trades, False
 
 
-def _decoder(feed: Feed) -> Any:
-    return feed.subscriptions[0].codec.decode_message if feed.subscriptions else None
-
-
 def newest_record(feed: Feed) -> Any:
     """Return the last record that came for a feed; None before the first, and if it cannot be read."""
-    decode, message = _decoder(feed), feed.newest
-    if decode is None or message is None:
-        return None
+    message = feed.newest
     if not isinstance(message, bytes):
         return message
     try:
-        return decode(message)
+        return feed.codec.decode_message(message)
     except MalformedMessageError:
         return None
 
 
-def _is_known(decode: Any, reached: int, message: bytes) -> bool:
+def _id_of(trade: Trade) -> int | None:
+    """Return the number of a trade; None where the broker sent none, though all have one."""
+    return trade.id if isinstance(trade.id, int) else None
+
+
+def _is_known(codec: Codec[Trade], reached: int, message: bytes) -> bool:
     """Whether a message is of a trade that was fetched as well."""
     try:
-        return decode is not None and decode(message).id <= reached
+        number = _id_of(codec.decode_message(message))
     except MalformedMessageError:
         return False
+    return number is not None and number <= reached

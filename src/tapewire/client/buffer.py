@@ -313,8 +313,12 @@ class Buffer:
         """Let the newest mark stand for one more gap when there are too many; False if there is room."""
         if self._gaps < GAPS_MAX or not isinstance(gap, Gap):
             return False
-        newest = next(item for item in reversed(self._items) if isinstance(item, Gap))
-        newest.until, newest.reason = gap.until, f"{newest.reason or gap.reason}; several gaps in one"
+        place, newest = next(
+            (place, item) for place, item in enumerate(reversed(self._items), 1) if isinstance(item, Gap)
+        )
+        # A gap stands in the ledger and in other buffers as well.
+        reason = f"{newest.reason or gap.reason}; several gaps in one"
+        self._items[-place] = msgspec.structs.replace(newest, until=gap.until, reason=reason)
         return True
 
     # --- the file ---------------------------------------------------------------------------------------

@@ -59,6 +59,7 @@ class Feed:
         refusals: Requests in a row that were refused by a busy broker.
         asked_at_s: When the first request was sent, time of the loop: nothing before it is missed.
         missing_since_s: When the newest gap began, time of the loop.
+        last_id: Number of the last trade before it; None where there was none.
     """
 
     def __init__(self, request: SubscribeRequest, name: str, codec: Codec[Any]) -> None:
@@ -70,7 +71,7 @@ class Feed:
         self.lane = lane_of(self.kind)
         self.guid = ""
         self.state = SubscriptionState.NEW
-        # Replaced, never changed: one who overflows leaves while a message is being given to all.
+        # Replaced by ``share_with``, never changed: one who overflows leaves while all are being given a message.
         self.subscriptions: tuple[Subscription[Any], ...] = ()
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.gap: Gap | None = None
@@ -78,6 +79,8 @@ class Feed:
         self.refusals = 0
         self.asked_at_s = 0.0
         self.missing_since_s = 0.0
+        self.last_id: int | None = None
+        self._received_before = 0
         #: Whether a new token was asked for because of the newest request.
         self.has_renewed = False
         #: Leaves out what was delivered before; None where nothing comes twice.
@@ -110,13 +113,19 @@ class Feed:
 
     @property
     def received(self) -> int:
-        """What has come in for all subscriptions together: a number that changes when something comes."""
-        return sum(one.buffer.received for one in self.subscriptions)
+        """Messages that have come in, however many subscriptions got each."""
+        return self._received_before + max((one.buffer.received for one in self.subscriptions), default=0)
 
     @property
     def newest(self) -> bytes | object | None:
         """The last message that came, or the last record that was fetched; None before the first."""
         return next((one.buffer.newest for one in self.subscriptions if one.buffer.newest is not None), None)
+
+    def share_with(self, subscriptions: tuple[Subscription[Any], ...]) -> None:
+        """Have others get the messages from now on. Who joins or leaves does not count as one."""
+        received = self.received
+        self.subscriptions = subscriptions
+        self._received_before += received - self.received
 
     # --- messages ---------------------------------------------------------------------------------------
 

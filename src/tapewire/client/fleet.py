@@ -171,6 +171,11 @@ class Fleet:
                 self.release(subscription)
                 subscription.ended(error)
             raise error.again() from None
+        except Exception:
+            # A fault of our own: nobody may keep a stream that nobody has.
+            self.release(subscription)
+            subscription.ended(None)
+            raise
 
     def _check_wanted(self, subscription: Subscription[Any]) -> None:
         """Look whether the stream has ended in the turn in which it was granted."""
@@ -187,7 +192,7 @@ class Fleet:
         if feed is None:
             return
         self._losses.forget(subscription.buffer)
-        feed.subscriptions = tuple(each for each in feed.subscriptions if each is not subscription)
+        feed.share_with(tuple(each for each in feed.subscriptions if each is not subscription))
         if feed.subscriptions:
             self._reroute(feed)
             return
@@ -224,7 +229,8 @@ class Fleet:
 
     def take_over(self, old: Feed, fresh: Feed) -> None:
         """Give the subscriptions of one feed to another, which is active, and end it."""
-        fresh.subscriptions, old.subscriptions = old.subscriptions, ()
+        fresh.share_with(old.subscriptions)
+        old.share_with(())
         if old.key is not None:
             fresh.key, old.key = old.key, None
             self._shared[fresh.key] = fresh
@@ -294,7 +300,7 @@ class Fleet:
 
     def _join(self, subscription: Subscription[Any], feed: Feed) -> None:
         newest = feed.newest if feed.is_state else None
-        feed.subscriptions += (subscription,)
+        feed.share_with((*feed.subscriptions, subscription))
         subscription.buffer.on_loss = self._losses.lost
         self._feed_of[subscription] = feed
         subscription.moved(SubscriptionState.PENDING)

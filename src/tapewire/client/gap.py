@@ -29,6 +29,8 @@ class GapState(Enum):
 class Gap(msgspec.Struct, kw_only=True, eq=False):
     """A time in which a stream had no connection."""
 
+    #: Among all gaps of a broker, from 1: the same wherever one is told of.
+    number: int = 0
     #: The stream's name: ``trades:SBER``.
     stream: str
     #: When the connection was last known to be good, and when data flowed again; UTC.
@@ -52,6 +54,7 @@ class GapLedger:
     """All gaps of a broker's streams since the start, as far as they are kept."""
 
     def __init__(self) -> None:
+        self._begun = 0
         self._open: dict[int, Gap] = {}
         self._closed: deque[Gap] = deque(maxlen=GAPS_KEPT_MAX)
         #: Gaps by what became of them, also those that are not kept any more.
@@ -75,13 +78,15 @@ class GapLedger:
         return tuple(self._open.values())
 
     def begin(self, gap: Gap) -> None:
-        """Note a gap that has opened."""
-        self._open[id(gap)] = gap
+        """Note a gap that has opened, and give it its number."""
+        self._begun += 1
+        gap.number = self._begun
+        self._open[gap.number] = gap
 
     def close(self, gap: Gap) -> bool:
         """Note that a gap is filled or left; False if that was known."""
         assert gap.state is not GapState.OPEN, "it says how it ended"
-        if self._open.pop(id(gap), None) is None:
+        if self._open.pop(gap.number, None) is None:
             return False
         self._closed.append(gap)
         if gap.state is GapState.FILLED:

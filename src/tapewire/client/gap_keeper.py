@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from collections.abc import Callable
 from datetime import timedelta
@@ -61,7 +62,9 @@ class GapKeeper:
             ago = timedelta(seconds=asyncio.get_running_loop().time() - since_s)
             feed.gap = Gap(stream=feed.name, since=self._backfill.now() - ago, cause=cause)
             self.ledger.begin(feed.gap)
-            self._events.tell(GapOpenedEvent(gap=feed.gap))
+            self._backfill.begin(feed)
+            # As it is now: the gap itself will have changed before anybody reads of it.
+            self._events.tell(GapOpenedEvent(gap=copy.copy(feed.gap)))
         if feed.begins_whole:
             feed.on_caught_up = partial(self._arrived, feed)
         self._backfill.prepare(feed)

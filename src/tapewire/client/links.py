@@ -167,3 +167,6 @@ class Links:
     def _opened(self, lane: Lane, opening: asyncio.Task[Link]) -> None:
         if self._opening.get(lane) is opening:
             del self._opening[lane]
+        # Whoever waited for it may have gone.
+        if not opening.cancelled():
+            opening.exception()

@@ -52,8 +52,9 @@ LEARNT_MESSAGES = 100
 STEP_S = 10.0
 #: Each alarm doubles the time that a stream is given, up to this; ``LEARNT_MESSAGES`` without one make it 1 again.
 PATIENCE_MAX = 256.0
-#: Over all streams together.
+#: Over all streams of all connections together.
 ANEW_PER_MINUTE_MAX = 10
+#: Of one connection.
 RECONNECT_EVERY_S = 1_800.0
 #: More than this part of the judged streams of a connection must be silent before it is given up for them.
 RECONNECT_PART = 0.5

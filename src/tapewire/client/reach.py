@@ -20,8 +20,8 @@ class Reach:
 
     def __init__(self, rng: random.Random) -> None:
         self._random = rng
-        #: One for each connection that waits and may be woken.
-        self._waiting: set[asyncio.Event] = set()
+        #: One for each connection that waits and may be woken; a dictionary for its order.
+        self._waiting: dict[asyncio.Event, None] = {}
         #: Connections that were woken and have not held since.
         self._woken: set[object] = set()
 
@@ -40,7 +40,7 @@ class Reach:
             await asyncio.sleep(seconds)
             return
         woken = asyncio.Event()
-        self._waiting.add(woken)
+        self._waiting[woken] = None
         try:
             async with asyncio.timeout(seconds):
                 await woken.wait()
@@ -49,4 +49,4 @@ class Reach:
         except TimeoutError:
             return
         finally:
-            self._waiting.discard(woken)
+            del self._waiting[woken]

@@ -135,6 +135,9 @@ class Subscriber:
         why = self._ask_again(now_s)
         if why is None:
             self._pump(connection, now_s)
+            result = self._asking.finished(now_s)
+            if result is not None and (result.ok or result.refused):
+                self._restored(result)
         return why
 
     @property
@@ -221,13 +224,13 @@ class Subscriber:
             self._spawn(self._renew_and_ask(feed, tokens_fetched, self._connection))
         else:
             self._refused(feed, RefusedError(answer.http_code, answer.message))
-        self._finish()
+        self._wake()
 
     def _taken_back(self, feed: Feed, answer: SystemMessage) -> None:
         """The broker has granted a feed and will not serve it after all."""
         if feed in self.feeds:
             self._refused(feed, RefusedError(answer.http_code, answer.message))
-            self._finish()
+            self._wake()
 
     def _refused(self, feed: Feed, error: RefusedError) -> None:
         self._forget_guid(feed)
@@ -239,14 +242,9 @@ class Subscriber:
         self.feeds.pop(feed, None)
         self._owner.feed_refused(feed, error)
 
-    def _finish(self) -> None:
-        self._wake()
-        result = self._asking.finished(_now())
-        if result is not None and (result.ok or result.refused):
-            self._restored(result)
-
     def _give_up(self, feed: Feed, error: TapewireError) -> None:
         self._asking.drop(feed)
+        self._wake()
         self.feeds.pop(feed, None)
         self._owner.feed_unanswered(feed, error)
 

@@ -149,3 +149,30 @@ class _Asked(RuleBasedStateMachine):
 
 TestAsked = _Asked.TestCase
 TestAsked.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_a_round_is_of_those_it_began_with_and_ends_when_the_last_is_answered_or_dropped() -> None:
+    asking: Asking[int] = Asking()
+    asking.begin([(1, False), (2, False)], 10)
+    assert sent(asking, 10) == [1, 2]
+    asking.add(3, is_critical=False)
+    asking.answered(1, ok=True)
+    assert asking.finished(11) is None
+    asking.drop(2)
+    assert asking.finished(12) == Round(ok=1, refused=0, seconds=2)
+    assert asking.finished(13) is None
+    asking.answered(3, ok=True)
+    assert asking.finished(14) is None
+
+
+def test_one_that_is_asked_for_again_is_still_of_the_round() -> None:
+    asking: Asking[int] = Asking()
+    asking.begin([(1, False)], 0)
+    assert sent(asking) == [1]
+    asking.postpone(1)
+    assert asking.finished(1) is None
+    asking.again(1, is_critical=False)
+    assert asking.finished(2) is None
+    assert sent(asking, 3) == [1]
+    asking.answered(1, ok=False)
+    assert asking.finished(4) == Round(ok=0, refused=1, seconds=4)

@@ -18,13 +18,16 @@ def now() -> float:
 def test_who_waits_tries_shortly_after_another_has_got_through() -> None:
     async def scenario() -> None:
         reach = Reach(random.Random(1))
-        waits = [asyncio.create_task(reach.pause(number, 30)) for number in range(5)]
+        ended: list[float] = []
+
+        async def wait(who: int) -> None:
+            await reach.pause(who, 30)
+            ended.append(now() - 2)
+
+        waits = [asyncio.create_task(wait(number)) for number in range(5)]
         await asyncio.sleep(2)
         reach.got_through()
-        ended = []
-        for wait in waits:
-            await wait
-            ended.append(now() - 2)
+        await asyncio.gather(*waits)
         assert all(0 <= at <= WOKEN_SPREAD_S for at in ended)
         assert len(set(ended)) > 1
 
