@@ -7,17 +7,18 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import tapewire
 from tapewire import SubscriptionState
 from tapewire.app import Settings, System
-from tapewire.sync import Broker
+from tapewire.sync import Broker, Stream
 
 WAIT_S = 10.0
 
@@ -82,6 +83,28 @@ def test_a_stream_that_is_entered_serves_several_loops_and_loses_nothing_between
     assert ids.index(ids[-1]) == len(ids) - 1
     with pytest.raises(tapewire.ClosedError):
         trades.next()
+
+
+def test_a_loop_over_a_stream_that_has_ended_is_an_error_that_says_what_to_do(broker: Broker) -> None:
+    def endless(how: Callable[[Stream[Any]], Iterator[Any]], stream: Stream[Any]) -> None:
+        while True:
+            for _ in how(stream):
+                stream.close()
+
+    for how in (iter, Stream.batches, Stream.with_gaps):
+        books = broker.book("SBER").open()
+        with pytest.raises(tapewire.ClosedError, match=r"book:SBER has ended, .* ask the broker for a new one"):
+            endless(how, books)
+        once = broker.book("SBER")
+        for _ in once:
+            break
+        gc.collect()
+        with pytest.raises(tapewire.ClosedError, match="ask the broker"):
+            next(how(once))
+        with pytest.raises(tapewire.ClosedError, match="ask the broker"):
+            once.next()
+        with pytest.raises(tapewire.ClosedError, match="ask the broker"):
+            once.open()
 
 
 def test_a_wait_may_be_bounded(broker: Broker) -> None:

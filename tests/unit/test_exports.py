@@ -24,6 +24,7 @@ NAMES = {
     "BookLevel",
     "Broker",
     "BufferOverflowError",
+    "BusyError",
     "BufferPolicy",
     "Callback",
     "CallbackEndedEvent",

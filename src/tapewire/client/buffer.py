@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from tapewire.client.errors import BufferOverflowError, TapewireError
+from tapewire.client.arguments import refuse, whole
+from tapewire.client.errors import BufferOverflowError, BusyError, TapewireError
 from tapewire.client.gap import Gap
 from tapewire.client.spill_file import SpillFile, SpillFullError
 from tapewire.model import Record
@@ -38,8 +39,7 @@ class DropOldest(msgspec.Struct, frozen=True):
     size: int
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError("a buffer holds at least one message")
+        _at_least_one("size", self.size)
 
 
 class Fail(msgspec.Struct, frozen=True):
@@ -48,8 +48,7 @@ class Fail(msgspec.Struct, frozen=True):
     size: int = 100_000
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError("a buffer holds at least one message")
+        _at_least_one("size", self.size)
 
 
 class Spill(msgspec.Struct, frozen=True):
@@ -65,10 +64,15 @@ class Spill(msgspec.Struct, frozen=True):
     size: int = 10_000
 
     def __post_init__(self) -> None:
-        if self.size < 1 or self.bytes_max < 1:
-            raise ValueError("a buffer holds at least one message")
-        if not Path(self.path).is_dir():
-            raise ValueError(f"{self.path} is no folder to spill into")
+        _at_least_one("size", self.size)
+        _at_least_one("bytes_max", self.bytes_max)
+        if not isinstance(self.path, str | Path) or not Path(self.path).is_dir():
+            raise refuse("path", self.path, "a folder that is there, to spill into")
+
+
+def _at_least_one(name: str, value: object) -> None:
+    if whole(name, value) < 1:
+        raise refuse(name, value, "1 or more")
 
 
 BufferPolicy = Conflate | DropOldest | Fail | Spill
@@ -81,6 +85,13 @@ class Buffer:
     """
 
     def __init__(self, policy: BufferPolicy, stream: str, on_overflow: Callable[[], None] = lambda: None) -> None:
+        """Make an empty one.
+
+        Raises:
+            ArgumentError: ``policy`` is none.
+        """
+        if not isinstance(policy, BufferPolicy):
+            raise refuse("buffer", policy, "Conflate(), DropOldest(n), Fail(n) or Spill(folder)")
         self.policy = policy
         #: The stream's name, for people.
         self.stream = stream
@@ -244,6 +255,7 @@ class Buffer:
         Raises:
             BufferOverflowError: A message was lost that must not be, and all before it has been taken.
             TapewireError: What the buffer was ended with, once all that was inside has been taken.
+            BusyError: Somebody else waits.
         """
         while not self._items:
             if self.has_overflowed:
@@ -253,7 +265,7 @@ class Buffer:
                     raise self.error.again()
                 return False
             if self._waiter is not None:
-                raise RuntimeError("a subscription has one consumer at a time")
+                raise BusyError(f"{self.stream} has one consumer at a time: ask the broker for one more stream")
             self._waiter = asyncio.get_running_loop().create_future()
             self._must_wake = True
             try:

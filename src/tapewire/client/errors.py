@@ -16,6 +16,7 @@
     ├── NotSentError         a command was not sent: nothing has happened       by cause  by cause
     ├── BufferOverflowError  a consumer was too slow for a lossless stream      caller    final
     ├── GapError             a stream has missed something for good             network   retriable
+    ├── BusyError            used by two at once (a RuntimeError)               caller    final
     └── ClosedError          used after it was closed                           caller    final
 
 A refusal with 400..499 is the caller's fault, but for 408; all others are the broker's. 408, 429 and all from 500
@@ -37,6 +38,7 @@ __all__ = [
     "AnswerTimeoutError",
     "ArgumentError",
     "BufferOverflowError",
+    "BusyError",
     "ClosedError",
     "ConfigurationError",
     "ConnectError",
@@ -250,7 +252,10 @@ class BufferOverflowError(TapewireError):
 
 
 class GapError(TapewireError):
-    """A stream has missed something that could not be fetched. It goes on: iterate again to go on with it."""
+    """A stream has missed something that could not be fetched. It goes on: iterate again to go on with it.
+
+    ``with_gaps()`` gives the gap in its place instead.
+    """
 
     fault = Fault.NETWORK
     retriable = True
@@ -261,6 +266,10 @@ class GapError(TapewireError):
 
     def __str__(self) -> str:
         return str(self.gap)
+
+
+class BusyError(TapewireError, RuntimeError):
+    """A stream is read by two at once; the first goes on, the second has taken nothing."""
 
 
 class ClosedError(TapewireError):

@@ -51,7 +51,8 @@ class Subscription(Generic[R]):
 
     Iterating raises ``ConnectionLostError`` when the connection has ended, ``RefusedError`` when the broker has
     ended a stream that it had granted, and ``BufferOverflowError`` when the consumer was too slow for a stream
-    that loses nothing; always after all that was received before.
+    that loses nothing; always after all that was received before. A stream that was closed ends its iteration; to
+    iterate again then raises ``ClosedError``. A stream is used once: ask the broker for a new one.
     """
 
     def __init__(
@@ -74,6 +75,8 @@ class Subscription(Generic[R]):
         self.active_since: datetime | None = None
         self._state = SubscriptionState.NEW
         self._owner = owner
+        #: Whether its consumer knows that there is no more.
+        self._end_told = False
 
     def __repr__(self) -> str:
         return f"<Subscription {self.name} {self._state.value}>"
@@ -105,13 +108,16 @@ class Subscription(Generic[R]):
             RefusedError: The broker refused; code and text say why.
             AnswerTimeoutError: The broker did not answer.
             ConnectionLostError: The connection ended before the answer came.
-            ClosedError: The stream was opened before, or it or the broker was closed meanwhile.
+            ClosedError: The stream was opened before, or has ended: ask the broker for a new one; or it or the
+                broker was closed meanwhile.
             LimitError: A documented limit would be passed.
             TokenRefusedError: The refresh token has ceased to be good.
             TokenServiceError: A new token was needed and could not be had.
         """
+        if self._state in (SubscriptionState.CLOSED, SubscriptionState.REFUSED):
+            raise self._over()
         if self._state is not SubscriptionState.NEW:
-            raise ClosedError(f"{self.name} was opened before")
+            raise ClosedError(f"{self.name} was opened before: iterate it, or ask the broker for another one")
         try:
             await self._owner.open(self)
         except BaseException:
@@ -201,7 +207,10 @@ class Subscription(Generic[R]):
         self.buffer.end(error)
 
     async def next_batch(self) -> list[R]:
-        """Return what has come, at least one record; raises ``StopAsyncIteration`` at the end."""
+        """Return what has come, at least one record.
+
+        Raises ``StopAsyncIteration`` at the end, ``ClosedError`` when that was told before.
+        """
         buffer = self.buffer
         while await buffer.wait():
             if buffer.is_plain:
@@ -212,10 +221,13 @@ class Subscription(Generic[R]):
                 records = self._read_mixed()
             if records:
                 return records
-        raise StopAsyncIteration
+        raise self._end()
 
     async def next_item(self) -> R | Gap:
-        """Return the next record or gap; raises ``StopAsyncIteration`` at the end."""
+        """Return the next record or gap.
+
+        Raises ``StopAsyncIteration`` at the end, ``ClosedError`` when that was told before.
+        """
         buffer = self.buffer
         while True:
             item = buffer.pop_nowait()
@@ -230,7 +242,7 @@ class Subscription(Generic[R]):
             else:
                 self._require_opened()
                 if not await buffer.wait():
-                    raise StopAsyncIteration
+                    raise self._end()
 
     def next_nowait(self) -> R | Gap | None:
         """Return the next record or gap if it stands first in the buffer; None: ``next_item`` knows."""
@@ -285,6 +297,19 @@ class Subscription(Generic[R]):
         self.malformed += 1
         if self.malformed == 1:
             log.warning("%s: a message cannot be read: %s", self.name, error)
+
+    def _end(self) -> Exception:
+        """Return what says that there is no more: a plain end once.
+
+        A loop around the loop, for what may be missing, would come back at once for ever, and hold up all else.
+        """
+        if self._end_told:
+            return self._over()
+        self._end_told = True
+        return StopAsyncIteration()
+
+    def _over(self) -> ClosedError:
+        return ClosedError(f"{self.name} has ended, and a stream is used once: ask the broker for a new one")
 
     def _require_opened(self) -> None:
         if self._state is SubscriptionState.NEW:

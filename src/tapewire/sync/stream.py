@@ -35,6 +35,8 @@ class Stream(Generic[R]):
         self._loop = loop
         #: Records of the last batch that no loop has taken yet: the next one begins with them.
         self._ready: deque[R] = deque()
+        #: Whether a loop knows that there is no more.
+        self._end_told = False
 
     def __repr__(self) -> str:
         return f"<Stream {self.name} {self.state.value}>"
@@ -89,17 +91,20 @@ class Stream(Generic[R]):
 
         Raises:
             TimeoutError: None came in time; nothing is lost.
-            ClosedError: The stream has ended.
+            ClosedError: The stream has ended: ask the broker for a new one.
             TapewireError: What iterating raises.
         """
+        self._require_more()
         if not self._ready and not self._fetch(timeout_s):
-            raise ClosedError(f"{self.name} has ended")
+            self._end_told = True
+            raise self._over()
         return self._ready.popleft()
 
     def __iter__(self) -> Iterator[R]:
         with self._while_open():
             while self._ready or self._fetch():
                 yield self._ready.popleft()
+            self._end_told = True
 
     def batches(self) -> Iterator[list[R]]:
         """Yield the records that have come since the last batch, oldest first: at least one, at most 64."""
@@ -108,6 +113,7 @@ class Stream(Generic[R]):
                 batch = list(self._ready)
                 self._ready.clear()
                 yield batch
+            self._end_told = True
 
     def with_gaps(self) -> Iterator[R | Gap]:
         """Yield records, and in its place each ``Gap`` that could not be filled, instead of raising it."""
@@ -115,6 +121,7 @@ class Stream(Generic[R]):
             while True:
                 item = self._ready.popleft() if self._ready else self._take(_item(self._inner))
                 if item is None:
+                    self._end_told = True
                     return
                 yield item
 
@@ -128,7 +135,12 @@ class Stream(Generic[R]):
 
     @contextmanager
     def _while_open(self) -> Iterator[None]:
-        """Open the stream for a loop that finds it new, and close it behind that."""
+        """Open the stream for a loop that finds it new, and close it behind that.
+
+        Raises:
+            ClosedError: A loop came to its end before: another one would come there at once, again and again.
+        """
+        self._require_more()
         if self.state is not SubscriptionState.NEW:
             yield
             return
@@ -137,6 +149,14 @@ class Stream(Generic[R]):
             yield
         finally:
             self.close()
+            self._end_told = True
+
+    def _require_more(self) -> None:
+        if self._end_told and not self._ready:
+            raise self._over()
+
+    def _over(self) -> ClosedError:
+        return ClosedError(f"{self.name} has ended, and a stream is used once: ask the broker for a new one")
 
     def _fetch(self, timeout_s: float | None = None) -> bool:
         """Wait for records, all that have come; False: the stream has ended.

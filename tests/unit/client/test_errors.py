@@ -13,6 +13,7 @@ from tapewire.client.errors import (
     AnswerTimeoutError,
     ArgumentError,
     BufferOverflowError,
+    BusyError,
     ClosedError,
     ConfigurationError,
     ConnectError,
@@ -43,6 +44,7 @@ SAMPLES = [
     NotSentError("no connection"),
     BufferOverflowError("trades:SBER", 100),
     GapError(Gap(stream="trades:SBER", since=datetime(2026, 1, 1, tzinfo=UTC), cause="cut")),
+    BusyError("two at once"),
     ClosedError("closed"),
 ]
 

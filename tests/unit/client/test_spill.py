@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tapewire.client import buffer as buffer_module
 from tapewire.client import spill_file
 from tapewire.client.buffer import Buffer, DropOldest, Fail, Spill
-from tapewire.client.errors import BufferOverflowError
+from tapewire.client.errors import ArgumentError, BufferOverflowError
 from tapewire.client.events import Events, OverflowEvent
 from tapewire.client.gap import Gap
 from tapewire.client.losses import TELL_AFTER_S, TELL_EVERY_S, Losses
@@ -167,7 +167,7 @@ def test_a_file_that_cannot_be_read_ends_the_stream_with_the_count(tmp_path: Pat
 
 
 def test_a_folder_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no folder"):
+    with pytest.raises(ArgumentError, match=r"path: .* is not a folder"):
         Spill(tmp_path / "nowhere")
 
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
-from tapewire.client.buffer import DropOldest, Fail
-from tapewire.client.errors import BufferOverflowError, ClosedError
+from tapewire.client.buffer import Conflate, DropOldest, Fail
+from tapewire.client.errors import (
+    ArgumentError,
+    BufferOverflowError,
+    BusyError,
+    ClosedError,
+    GapError,
+    RefusedError,
+)
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import BATCH_RECORDS_MAX, Subscription
 from tapewire.model import Trade
@@ -92,9 +100,9 @@ def test_a_second_consumer_is_refused_and_the_first_goes_on() -> None:
         async with stage.client.trades("TEST") as trades:
             first = asyncio.create_task(anext(trades))
             await settle()
-            with pytest.raises(RuntimeError, match="one consumer"):
+            with pytest.raises(BusyError, match="trades:TEST has one consumer"):
                 await anext(trades)
-            with pytest.raises(RuntimeError, match="one consumer"):
+            with pytest.raises(BusyError, match="trades:TEST has one consumer"):
                 await anext(trades.batches())
             send(stage, 1)
             assert (await first).id == 1
@@ -269,7 +277,75 @@ def test_a_stream_is_opened_once() -> None:
             with pytest.raises(ClosedError, match="opened before"):
                 await trades.open()
             assert trades.state is SubscriptionState.ACTIVE
-        with pytest.raises(ClosedError):
+        with pytest.raises(ClosedError, match=r"trades:TEST has ended, .*: ask the broker for a new one"):
             await trades.open()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "how", [aiter, Subscription.batches, Subscription.with_gaps], ids=["aiter", "batches", "gaps"]
+)
+def test_an_end_that_was_told_is_an_error_so_that_no_loop_around_the_loop_spins(
+    how: Callable[[Subscription[Trade]], Any],
+) -> None:
+    async def consume(trades: Subscription[Trade], taken: list[int]) -> None:
+        while True:
+            try:
+                async for item in how(trades):
+                    taken += [one.id for one in (item if isinstance(item, list) else [item])]
+            except GapError:
+                continue
+
+    async def scenario(stage: Stage) -> None:
+        taken: list[int] = []
+        async with stage.client.trades("TEST") as trades:
+            consuming = asyncio.create_task(consume(trades, taken))
+            send(stage, 1)
+            await settle()
+        with pytest.raises(ClosedError, match=r"trades:TEST has ended, .*: ask the broker for a new one"):
+            await consuming
+        assert taken == [1]
+        with pytest.raises(ClosedError, match="has ended"):
+            await anext(trades)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "how", [aiter, Subscription.batches, Subscription.with_gaps], ids=["aiter", "batches", "gaps"]
+)
+def test_the_first_end_is_plain_however_it_is_heard_of(how: Callable[[Subscription[Trade]], Any]) -> None:
+    async def scenario(stage: Stage) -> None:
+        async with stage.client.trades("TEST") as trades:
+            pass
+        assert [item async for item in how(trades)] == []
+        for again in (aiter, Subscription.batches, Subscription.with_gaps):
+            with pytest.raises(ClosedError, match="has ended"):
+                await anext(again(trades))
+
+    run(scenario)
+
+
+def test_an_opening_that_failed_is_not_tried_again_with_the_same_stream() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.broker.reply = lambda request: [answer(request["guid"], 404, "no such instrument")]
+        trades = stage.client.trades("TEST")
+        with pytest.raises(RefusedError):
+            await trades.open()
+        with pytest.raises(ClosedError, match="ask the broker for a new one"):
+            await trades.open()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("policy", [Conflate, "conflate", 5, Fail, dict])
+def test_a_buffer_that_is_no_policy_is_refused_with_the_policies_there_are(policy: Any) -> None:
+    async def scenario(stage: Stage) -> None:
+        for make in (stage.client.trades, stage.client.book, stage.client.instrument_changes):
+            with pytest.raises(
+                ArgumentError, match=r"buffer: .* is not Conflate\(\), DropOldest\(n\), Fail\(n\) or"
+            ):
+                make("TEST", buffer=policy)
 
     run(scenario)
