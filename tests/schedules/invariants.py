@@ -46,8 +46,9 @@ def always(world: World, broker: Broker, holders: Sequence[Holder]) -> Iterator[
         # What comes back from a file comes a block at a time.
         if records > buffer._size and not isinstance(holder.policy, Spill):
             yield f"{records} records in a buffer of {buffer._size}: {holder}"
-        if len(buffer) - records > GAPS_KEPT_MAX:
-            yield f"{len(buffer) - records} gaps in a buffer: {holder}"
+        gaps = len(buffer) - len(buffer._past) - records
+        if gaps > GAPS_KEPT_MAX:
+            yield f"{gaps} gaps in a buffer: {holder}"
         if holder.is_live and stream not in fleet._feed_of and not (buffer._has_ended or buffer.has_overflowed):
             yield f"forgotten without a word: {holder}"
         yield from _end(holder)

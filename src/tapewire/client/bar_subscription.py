@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Self
 
@@ -12,7 +11,7 @@ from tapewire.client.buffer import BufferPolicy
 from tapewire.client.errors import ClosedError
 from tapewire.client.gap import Gap
 from tapewire.client.states import SubscriptionState
-from tapewire.client.subscription import BATCH_RECORDS_MAX, Subscription, SubscriptionOwner
+from tapewire.client.subscription import Subscription, SubscriptionOwner
 from tapewire.model import Bar
 from tapewire.protocol.formats import Codec
 from tapewire.protocol.requests import SubscribeBars
@@ -40,13 +39,7 @@ class BarSubscription(Subscription[Bar]):
         super().__init__(request, codec, policy, name, owner)
         self._asked = request
         self._fetch = fetch
-        self._past: deque[Bar] = deque()
         self._last: Bar | None = None
-
-    @property
-    def waiting(self) -> int:
-        """Bars that the consumer has not taken yet."""
-        return super().waiting + len(self._past)
 
     async def open(self) -> Self:
         """Fetch the past, ask the broker for the stream and return when it is granted.
@@ -60,36 +53,22 @@ class BarSubscription(Subscription[Bar]):
             past = await fetch(self._asked)
             if self.state is not SubscriptionState.NEW:
                 raise ClosedError(f"{self.name} was closed while it was being opened")
-            self._past.extend(past)
+            self.buffer.begin_with(past)
             if past:
                 self.request = msgspec.structs.replace(self._asked, since_s=past[-1].time_s)
-        try:
-            return await super().open()
-        except BaseException:
-            self._past.clear()
-            raise
-
-    def close_nowait(self) -> None:
-        """Cancel the stream at once, as :meth:`close` does."""
-        self._past.clear()
-        super().close_nowait()
+        return await super().open()
 
     async def next_item(self) -> Bar | Gap:
-        """Return the next bar or gap; raises ``StopAsyncIteration`` at the end."""
+        """Return the next bar or gap; ends as that of every stream."""
         while True:
-            item = self._past.popleft() if self._past else await super().next_item()
+            item = await super().next_item()
             if isinstance(item, Gap) or self._is_news(item):
                 return item
 
     async def next_batch(self) -> list[Bar]:
-        """Return what has come, at least one bar; raises ``StopAsyncIteration`` at the end."""
+        """Return what has come, at least one bar; ends as that of every stream."""
         while True:
-            past = self._past
-            if past:
-                bars = [past.popleft() for _ in range(min(len(past), BATCH_RECORDS_MAX))]
-            else:
-                bars = await super().next_batch()
-            news = [bar for bar in bars if self._is_news(bar)]
+            news = [bar for bar in await super().next_batch() if self._is_news(bar)]
             if news:
                 return news
 

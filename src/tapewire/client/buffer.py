@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,25 @@ from tapewire.client.gap import Gap
 from tapewire.client.spill_file import SpillFile, SpillFullError
 from tapewire.model import Record
 
-__all__ = ["BUFFER_BYTES_MAX", "GAPS_MAX", "Buffer", "BufferPolicy", "Conflate", "DropOldest", "Fail", "Spill"]
+__all__ = [
+    "BUFFER_BYTES_MAX",
+    "GAPS_MAX",
+    "PAST_MAX",
+    "Buffer",
+    "BufferPolicy",
+    "Conflate",
+    "DropOldest",
+    "Fail",
+    "Spill",
+]
 
 
 #: Whatever its policy, a buffer holds so many bytes at most: messages may be up to a megabyte long.
 BUFFER_BYTES_MAX = 256 << 20
 #: Marks of gaps that wait in one buffer; when there are more, the two newest become one.
 GAPS_MAX = 1_000
+#: Messages of the past that was asked for and ``BUFFER_BYTES_MAX`` of them: what is more is as what happens.
+PAST_MAX = 100_000
 
 
 class Conflate(msgspec.Struct, frozen=True):
@@ -81,7 +93,8 @@ BufferPolicy = Conflate | DropOldest | Fail | Spill
 class Buffer:
     """Raw messages of one subscription, with one consumer.
 
-    ``end`` closes it; what is inside is still delivered, then the error (or a plain end) comes.
+    The past that was asked for stands before all else, and is no business of the policy. ``end`` closes the
+    buffer; what is inside is still delivered, then the error (or a plain end) comes.
     """
 
     def __init__(self, policy: BufferPolicy, stream: str, on_overflow: Callable[[], None] = lambda: None) -> None:
@@ -105,6 +118,9 @@ class Buffer:
         self.on_loss: Callable[[Buffer], None] | None = None
         #: Why a message could not be kept, where it is not their number.
         self._full_because = ""
+        #: The past that was asked for: messages and records.
+        self._past: deque[Any] = deque()
+        self._past_bytes = 0
         self._items: deque[Any] = deque()
         #: How many of them are no messages: records that were fetched, marks of gaps.
         self._objects = 0
@@ -132,7 +148,7 @@ class Buffer:
         self.has_overflowed = False
 
     def __len__(self) -> int:
-        return len(self._items) + self.spilled
+        return len(self._past) + len(self._items) + self.spilled
 
     @property
     def spilled(self) -> int:
@@ -158,6 +174,35 @@ class Buffer:
         items.append(message)
         if self._must_wake:
             self._wake()
+
+    def put_past(self, message: bytes) -> bool:
+        """Take one message of the past that was asked for, of which the policy drops and counts nothing.
+
+        False: it was not taken, as there are too many or something has happened since.
+        """
+        size = len(message)
+        if (
+            self._is_shut
+            or self._items
+            or self.spilled
+            or len(self._past) >= PAST_MAX
+            or self._past_bytes + size > BUFFER_BYTES_MAX
+        ):
+            return False
+        self.received += 1
+        self.newest = message
+        self._past.append(message)
+        self._past_bytes += size
+        if self._must_wake:
+            self._wake()
+        return True
+
+    def begin_with(self, records: Sequence[Record]) -> None:
+        """Take a past that was fetched, before all else; whoever has fetched it bounds it."""
+        self.received += len(records)
+        self._past.extend(records)
+        if records:
+            self.newest = records[-1]
 
     def put_object(self, item: Record | Gap) -> None:
         """Take a record that did not come over the connection, or the mark of a gap, in its place among the rest.
@@ -194,20 +239,24 @@ class Buffer:
     @property
     def held_bytes(self) -> int:
         """Bytes of the messages that are in memory."""
-        return self._bytes
+        return self._past_bytes + self._bytes
 
     @property
     def first(self) -> Any:
         """The oldest item, None if there is none."""
-        return self._items[0] if self._items else None
+        items = self._past or self._items
+        return items[0] if items else None
 
     @property
     def is_plain(self) -> bool:
-        """Whether there are messages only: no records that were fetched, no marks of gaps."""
-        return not self._objects
+        """Whether there are messages of now only: no past, no records that were fetched, no marks of gaps."""
+        return not (self._objects or self._past)
 
     def take_nowait(self, limit: int | None = None) -> list[Any]:
-        """Remove and return what is inside, oldest first, ``limit`` items at most."""
+        """Remove and return what is inside, oldest first, ``limit`` items at most; first the past alone."""
+        if self._past:
+            count = len(self) if limit is None else limit
+            return [self.pop_nowait() for _ in range(min(count, len(self._past)))]
         items = self._items
         if limit is None or len(items) <= limit:
             taken = list(items)
@@ -229,14 +278,20 @@ class Buffer:
     def discard(self) -> None:
         """Drop all that is inside."""
         self.dropped += len(self) - self._gaps - self._spilled_gaps
+        self._past.clear()
         self._items.clear()
-        self._bytes = self._objects = self._gaps = self._spilled_gaps = 0
+        self._past_bytes = self._bytes = self._objects = self._gaps = self._spilled_gaps = 0
         if self._spill is not None:
             self._spill.close()
             self._room = self._size
 
     def pop_nowait(self) -> Any:
         """Remove and return the oldest item, None if there is none."""
+        if self._past:
+            item = self._past.popleft()
+            if type(item) is bytes:
+                self._past_bytes -= len(item)
+            return item
         if not self._items:
             return None
         item = self._items.popleft()
@@ -257,7 +312,7 @@ class Buffer:
             TapewireError: What the buffer was ended with, once all that was inside has been taken.
             BusyError: Somebody else waits.
         """
-        while not self._items:
+        while not (self._items or self._past):
             if self.has_overflowed:
                 raise BufferOverflowError(self.stream, self._size, self._full_because)
             if self._has_ended:

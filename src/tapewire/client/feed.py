@@ -62,7 +62,14 @@ class Feed:
         last_id: Number of the last trade before it; None where there was none.
     """
 
-    def __init__(self, request: SubscribeRequest, name: str, codec: Codec[Any]) -> None:
+    def __init__(
+        self,
+        request: SubscribeRequest,
+        name: str,
+        codec: Codec[Any],
+        is_past: Callable[[bytes], bool] | None = None,
+    ) -> None:
+        """Make one that nobody wants yet; ``is_past`` tells messages of the past that was asked for."""
         self.request = request
         self.codec = codec
         self.key = sharing_key(request)
@@ -85,6 +92,10 @@ class Feed:
         self.has_renewed = False
         #: Leaves out what was delivered before; None where nothing comes twice.
         self.sieve = Sieve(self.kind, codec) if needs_sieve(self.kind) else None
+        #: Until the first message that is not of the past; whoever has asked for one has the feed alone.
+        self._is_past = is_past
+        #: Called when that has come.
+        self.on_past_over: Callable[[], None] = lambda: None
         self._held: list[bytes] | None = None
         #: Tells live messages of what was fetched already, until the first that is newer has come.
         self._is_known: Callable[[bytes], bool] | None = None
@@ -131,7 +142,7 @@ class Feed:
 
     def route(self) -> Callable[[bytes], None]:
         """Return where the reader puts messages: straight into the buffer where there is only one."""
-        is_plain = self._held is None and self._is_known is None and self.sieve is None
+        is_plain = self._held is None and self._is_known is None and self.sieve is None and self._is_past is None
         if is_plain and len(self.subscriptions) == 1:
             return self.subscriptions[0].buffer.put
         return self.put
@@ -147,6 +158,8 @@ class Feed:
             self.on_caught_up()
         held = self._held
         if held is None:
+            if self._is_past is not None and self._put_past(self._is_past, message):
+                return
             # One that overflows leaves.
             for subscription in tuple(self.subscriptions):
                 subscription.buffer.put(message)
@@ -154,6 +167,14 @@ class Feed:
             held.append(message)
         else:
             self.has_lost_held = True
+
+    def _put_past(self, is_past: Callable[[bytes], bool], message: bytes) -> bool:
+        """Give a message to whoever has asked for the past; False, from now on, if it is of now."""
+        if len(self.subscriptions) == 1 and is_past(message) and self.subscriptions[0].buffer.put_past(message):
+            return True
+        self._is_past = None
+        self.on_past_over()
+        return False
 
     def hold(self) -> None:
         """Keep messages back: what came before them is still being fetched."""
@@ -176,6 +197,7 @@ class Feed:
 
     def put_record(self, record: Record | Gap) -> None:
         """Give subscribers a record that did not come over the connection, or the mark of a gap."""
+        self._is_past = None
         for subscription in tuple(self.subscriptions):
             subscription.buffer.put_object(record)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from tapewire.client.backfill import Backfill
@@ -17,6 +18,7 @@ from tapewire.client.gap_keeper import GapKeeper
 from tapewire.client.link import Link, LinkState
 from tapewire.client.links import Links
 from tapewire.client.losses import Losses
+from tapewire.client.past import past_test
 from tapewire.client.planner import Lane
 from tapewire.client.quota import Quota
 from tapewire.client.reach import Reach
@@ -146,7 +148,9 @@ class Fleet:
         key = sharing_key(subscription.request)
         feed = None if key is None else self._shared.get(key)
         if feed is None:
-            feed = Feed(subscription.request, subscription.name, subscription.codec)
+            is_past = past_test(subscription.request, subscription.codec, int(self.now().timestamp()))
+            feed = Feed(subscription.request, subscription.name, subscription.codec, is_past)
+            feed.on_past_over = partial(self._reroute, feed)
             feed.state = SubscriptionState.PENDING
             if feed.key is not None:
                 self._shared[feed.key] = feed

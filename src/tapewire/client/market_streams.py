@@ -178,7 +178,7 @@ class MarketStreams:
             frequency_ms: Width of the window, as of :meth:`book`.
             format: Spelling on the wire. All hold the same; Slim is the shortest.
             buffer: By default a consumer that falls 100,000 bars behind gets ``BufferOverflowError``. With
-                ``Conflate`` a slow one misses bars, also final ones.
+                ``Conflate`` a slow one misses bars, also final ones. The past comes whole, whatever it is.
 
         Raises:
             ArgumentError: There is no such timeframe, or ``since`` is no moment of the past.

@@ -88,7 +88,7 @@ class Subscription(Generic[R]):
 
     @property
     def received(self) -> int:
-        """Messages that have come in."""
+        """Messages that have come in, and records that were fetched, the past that was asked for included."""
         return self.buffer.received
 
     @property
