@@ -73,7 +73,7 @@ class Feed:
         self.request = request
         self.codec = codec
         self.key = sharing_key(request)
-        self.name = name
+        self._name = name
         self.kind = stream_of(request).kind
         self.lane = lane_of(self.kind)
         self.guid = ""
@@ -106,6 +106,11 @@ class Feed:
 
     def __repr__(self) -> str:
         return f"<Feed {self.name} {self.state.value} for {len(self.subscriptions)}>"
+
+    @property
+    def name(self) -> str:
+        """What its first subscription is called."""
+        return self.subscriptions[0].name if self.subscriptions else self._name
 
     @property
     def is_state(self) -> bool:

@@ -23,6 +23,7 @@ from tapewire.client.planner import Lane
 from tapewire.client.quota import Quota
 from tapewire.client.reach import Reach
 from tapewire.client.states import SubscriptionState
+from tapewire.client.stream_names import StreamNames
 from tapewire.client.stream_status import StreamStatus
 from tapewire.client.subscription import Subscription
 from tapewire.client.succession import Succession
@@ -66,6 +67,7 @@ class Fleet:
         #: Feeds that one more subscription may join.
         self._shared: dict[SubscribeRequest, Feed] = {}
         self._feed_of: dict[Subscription[Any], Feed] = {}
+        self._names = StreamNames()
         self._link_of: dict[Feed, Link] = {}
         #: Why nothing can be asked for.
         self._error: TapewireError | None = ClosedError("the broker is not connected")
@@ -195,7 +197,7 @@ class Fleet:
         feed = self._feed_of.pop(subscription, None)
         if feed is None:
             return
-        self._losses.forget(subscription.buffer)
+        self._forget_subscription(subscription)
         feed.share_with(tuple(each for each in feed.subscriptions if each is not subscription))
         if feed.subscriptions:
             self._reroute(feed)
@@ -304,6 +306,7 @@ class Fleet:
 
     def _join(self, subscription: Subscription[Any], feed: Feed) -> None:
         newest = feed.newest if feed.is_state else None
+        subscription.called(self._names.take(subscription.base_name))
         feed.share_with((*feed.subscriptions, subscription))
         subscription.buffer.on_loss = self._losses.lost
         self._feed_of[subscription] = feed
@@ -334,8 +337,12 @@ class Fleet:
             del self._shared[feed.key]
         self._gaps.stop(feed)
         for subscription in feed.subscriptions:
-            self._feed_of.pop(subscription, None)
-            self._losses.forget(subscription.buffer)
+            if self._feed_of.pop(subscription, None) is not None:
+                self._forget_subscription(subscription)
+
+    def _forget_subscription(self, subscription: Subscription[Any]) -> None:
+        self._losses.forget(subscription.buffer)
+        self._names.give_back(subscription.base_name)
 
     def _end_all(self, error: TapewireError | None) -> None:
         for feed in dict.fromkeys(self._feed_of.values()):

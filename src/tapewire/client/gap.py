@@ -31,7 +31,7 @@ class Gap(msgspec.Struct, kw_only=True, eq=False):
 
     #: Among all gaps of a broker, from 1: the same wherever one is told of.
     number: int = 0
-    #: The stream's name: ``trades:SBER``.
+    #: The name of the stream, of several that share one on the wire that of the first: ``trades:SBER``.
     stream: str
     #: When the connection was last known to be good, and when data flowed again; UTC.
     since: datetime

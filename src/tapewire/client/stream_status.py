@@ -19,7 +19,7 @@ __all__ = ["StreamStatus"]
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One stream at one moment; its text is one line."""
 
-    #: ``trades:SBER``.
+    #: ``trades:SBER``; ``trades:SBER#2`` beside another one.
     name: str
     state: SubscriptionState
     format: Format

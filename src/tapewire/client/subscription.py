@@ -58,7 +58,8 @@ class Subscription(Generic[R]):
     def __init__(
         self, request: SubscribeRequest, codec: Codec[R], policy: BufferPolicy, name: str, owner: SubscriptionOwner
     ) -> None:
-        self.name = name
+        #: What it is called; with a number from its opening on where another stream is called the same.
+        self.name = self.base_name = name
         self.codec = codec
         self._decode = codec.decode_message
         self._read_message = codec.read_message
@@ -183,6 +184,10 @@ class Subscription(Generic[R]):
         await self.close()
 
     # --- for the owner ----------------------------------------------------------------------------------
+
+    def called(self, name: str) -> None:
+        """Take the name under which it is told from others."""
+        self.name = self.buffer.stream = name
 
     def moved(self, state: SubscriptionState) -> None:
         """Enter another state."""

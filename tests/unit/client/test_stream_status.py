@@ -67,7 +67,7 @@ def test_the_overview_has_all_streams_that_are_wanted_in_the_order_of_opening() 
         rows = stage.client.streams
         assert [(row.name, row.state, row.format, row.sharing, row.received, row.waiting) for row in rows] == [
             ("trades:TEST", ACTIVE, Format.SLIM, 2, 1, 1),
-            ("trades:TEST", ACTIVE, Format.SLIM, 2, 1, 1),
+            ("trades:TEST#2", ACTIVE, Format.SLIM, 2, 1, 1),
             ("quotes:OTHER", ACTIVE, Format.SIMPLE, 1, 0, 0),
             ("book:TEST", PENDING, Format.SLIM, 1, 0, 0),
         ]
