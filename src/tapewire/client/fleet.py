@@ -8,11 +8,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from tapewire.client.asking import UNANSWERED_MAX
 from tapewire.client.backfill import Backfill
 from tapewire.client.bar_history import BarHistory
 from tapewire.client.errors import ClosedError, ConnectionLostError, RefusedError, TapewireError
 from tapewire.client.events import Events, RefusedEvent
-from tapewire.client.feed import Feed, sharing_key
+from tapewire.client.feed import Feed, lane_of, sharing_key
 from tapewire.client.gap import GapLedger
 from tapewire.client.gap_keeper import GapKeeper
 from tapewire.client.link import Link, LinkState
@@ -31,9 +32,13 @@ from tapewire.client.tokens import TokenKeeper
 from tapewire.client.trading_hours import TradingHours
 from tapewire.client.watch import Watch
 from tapewire.ports.network import Connector
-from tapewire.protocol.requests import SubscribeRequest
+from tapewire.protocol.requests import SubscribeRequest, stream_of
 
-__all__ = ["Fleet"]
+__all__ = ["OPENINGS_MAX", "Fleet"]
+
+#: Streams of a lane that are being opened at once; others wait for their turn. Thousands at once would hold up
+#: everything else, and no more than these can be asked for at a time and be answered.
+OPENINGS_MAX = 2 * UNANSWERED_MAX
 
 
 class Fleet:
@@ -68,6 +73,8 @@ class Fleet:
         self._shared: dict[SubscribeRequest, Feed] = {}
         self._feed_of: dict[Subscription[Any], Feed] = {}
         self._names = StreamNames()
+        #: Who opens a stream has one: what concerns a portfolio never waits behind the market.
+        self._turns = {lane: asyncio.Semaphore(OPENINGS_MAX) for lane in Lane}
         self._link_of: dict[Feed, Link] = {}
         #: Why nothing can be asked for.
         self._error: TapewireError | None = ClosedError("the broker is not connected")
@@ -147,6 +154,27 @@ class Fleet:
         """Ask the broker for a stream, or join it to one that is there, and return when data flow."""
         if self._error is not None:
             raise self._error.again()
+        key = sharing_key(subscription.request)
+        if key in self._shared:
+            await self._open(subscription)
+            return
+        turns = self._turns[lane_of(stream_of(subscription.request).kind)]
+        try:
+            await turns.acquire()
+        except asyncio.CancelledError:
+            if subscription.state is SubscriptionState.NEW:
+                subscription.ended(None)
+            raise
+        try:
+            if self._error is not None:
+                raise self._error.again()
+            if subscription.state is not SubscriptionState.NEW:
+                raise _closed(subscription)
+            await self._open(subscription)
+        finally:
+            turns.release()
+
+    async def _open(self, subscription: Subscription[Any]) -> None:
         key = sharing_key(subscription.request)
         feed = None if key is None else self._shared.get(key)
         if feed is None:
