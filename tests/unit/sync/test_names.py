@@ -21,7 +21,17 @@ PAIRS: list[tuple[type, type, set[str], set[str]]] = [
     (
         tapewire.Subscription,
         sync.Stream,
-        {"moved", "granted", "refused", "ended", "next_batch", "next_item", "next_nowait", "close_nowait"},
+        {
+            "moved",
+            "granted",
+            "refused",
+            "ended",
+            "next_batch",
+            "next_item",
+            "next_nowait",
+            "close_nowait",
+            "called",
+        },
         {"next"},
     ),
 ]
