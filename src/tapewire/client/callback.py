@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial, wraps
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
@@ -64,6 +65,8 @@ class Callback(Generic[R]):
         self._gap_function: Callable[[Gap], Any] | None = None
         self._failure_told_at_s: float | None = None
         self._is_stopping = False
+        # Wakes it from the pause between two tries.
+        self._stopped = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"callback of {self.subscription.name}")
         self._task.add_done_callback(self._done)
 
@@ -93,6 +96,7 @@ class Callback(Generic[R]):
     def stop(self) -> None:
         """Call the function no more, once the running call is over; for use inside of it."""
         self._is_stopping = True
+        self._stopped.set()
         self.subscription.close_nowait()
 
     async def close(self) -> None:
@@ -139,7 +143,9 @@ class Callback(Generic[R]):
                 if not error.retriable:
                     raise
                 self._tell_ended(str(error), pause_s)
-                await asyncio.sleep(pause_s)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopped.wait(), pause_s)
+                    break
                 pause_s = min(2 * pause_s, REOPEN_PAUSE_MAX_S)
                 self.subscription = self._make()
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import traceback
 from collections.abc import Callable
 from typing import Protocol
 
@@ -228,8 +229,12 @@ class TokenKeeper:
                     return
                 except TokenServiceError as error:
                     log.warning("the access token was not renewed: %s", error)
-                    await asyncio.sleep(self._random.uniform(0, retry_s))
-                    retry_s = min(retry_s * 2, RETRY_LAST_S)
+                except Exception as error:  # noqa: BLE001  (whatever it is: without renewal all ends in an hour)
+                    # Neither its text nor the variables of its frames, which may hold secrets.
+                    where = "".join(traceback.format_tb(error.__traceback__))
+                    log.error("the access token was not renewed: %s\n%s", type(error).__name__, where)
                 else:
                     retry_s = RETRY_FIRST_S
                     break
+                await asyncio.sleep(self._random.uniform(0, retry_s))
+                retry_s = min(retry_s * 2, RETRY_LAST_S)

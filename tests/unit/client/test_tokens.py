@@ -188,6 +188,29 @@ def test_a_refusal_of_the_own_renewal_ends_it_with_one_loud_line(caplog: pytest.
     assert record.levelno == logging.ERROR
 
 
+def test_an_error_that_nobody_expected_is_told_without_its_text_and_renewal_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(keeper: TokenKeeper, service: TokenService, address: HttpAddress) -> None:
+        failures = iter(range(3))
+
+        def fail() -> None:
+            if next(failures, None) is not None:
+                raise RuntimeError(SECRET)
+
+        keeper.on_renewed = fail
+        await asyncio.sleep(10_000)
+        assert next(failures, None) is None
+        assert len(service.asked_at) >= 3 + 9
+        assert keeper.current() == access_token(service.issued)
+
+    run(scenario)
+    assert [record.levelno for record in caplog.records] == [logging.ERROR] * 3
+    assert "RuntimeError" in caplog.text
+    assert "in _fetch" in caplog.text
+    assert SECRET not in caplog.text
+
+
 def test_a_raised_refusal_does_not_gather_tracebacks() -> None:
     async def scenario(keeper: TokenKeeper, service: TokenService, address: HttpAddress) -> None:
         address.answer_next(403)
