@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from tapewire.client.buffer import Conflate, DropOldest, Fail
-from tapewire.client.callback import CANCEL_EVERY_S, CANCELS_MAX, FAILURE_TOLD_EVERY_S, REOPEN_PAUSE_MAX_S
+from tapewire.client.callback import (
+    CANCEL_EVERY_S,
+    CANCELS_MAX,
+    FAILURE_TOLD_EVERY_S,
+    REOPEN_PAUSE_MAX_S,
+    REOPEN_PAUSE_S,
+)
 from tapewire.client.errors import ArgumentError, BufferOverflowError, ClosedError, LimitError, RefusedError
 from tapewire.client.events import CallbackEndedEvent, CallbackFailedEvent, Event, Events
 from tapewire.client.gap import Gap
@@ -436,6 +442,24 @@ def test_one_that_is_closed_between_two_tries_ends() -> None:
         await asyncio.sleep(300)
         assert len(stage.broker.subscribed) == count
         assert tape.has_ended
+
+    run(scenario)
+
+
+def test_one_that_is_stopped_between_two_tries_ends_at_once() -> None:
+    async def scenario(stage: Stage) -> None:
+        told = Told(stage.client.events)
+        stage.broker.reply = silence
+        tape = stage.client.on_trades("TEST")(lambda record: None)
+        while not told.of(CallbackEndedEvent):
+            await asyncio.sleep(0.1)
+        stopped_at_s = asyncio.get_running_loop().time()
+        tape.stop()
+        await settle()
+        assert asyncio.get_running_loop().time() - stopped_at_s < REOPEN_PAUSE_S / 2
+        assert tape.has_ended
+        assert list(stage.client.callbacks) == []
+        assert len(told.of(CallbackEndedEvent)) == 1
 
     run(scenario)
 
