@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tapewire.client.asking import ANSWER_TIMEOUT_S
 from tapewire.client.buffer import Conflate, DropOldest, Fail
 from tapewire.client.callback import (
     CANCEL_EVERY_S,
@@ -451,8 +452,7 @@ def test_one_that_is_stopped_between_two_tries_ends_at_once() -> None:
         told = Told(stage.client.events)
         stage.broker.reply = silence
         tape = stage.client.on_trades("TEST")(lambda record: None)
-        while not told.of(CallbackEndedEvent):
-            await asyncio.sleep(0.1)
+        await asyncio.sleep(ANSWER_TIMEOUT_S + REOPEN_PAUSE_S / 4)
         stopped_at_s = asyncio.get_running_loop().time()
         tape.stop()
         await settle()
