@@ -77,6 +77,13 @@ class GapLedger:
         """Those that are not closed yet."""
         return tuple(self._open.values())
 
+    def copy(self) -> GapLedger:
+        """Return a ledger of the gaps of now, in which no new ones are noted."""
+        copied = GapLedger()
+        copied._open, copied._closed = self._open.copy(), self._closed.copy()
+        copied.filled, copied.left = self.filled, self.left
+        return copied
+
     def begin(self, gap: Gap) -> None:
         """Note a gap that has opened, and give it its number."""
         self._begun += 1

@@ -20,7 +20,7 @@ from tapewire.connect import Connecting as AsyncConnecting
 from tapewire.connect import connect as async_connect
 from tapewire.model import Exchange
 from tapewire.sync.loop_thread import LoopThread
-from tapewire.sync.wrapping import Blocking, called, streamed
+from tapewire.sync.wrapping import Blocking, called, looked, streamed
 
 __all__ = ["Broker", "Connecting", "Events", "OrderGroups", "Orders", "Portfolio", "connect"]
 
@@ -101,6 +101,11 @@ class Events(Blocking[events.Events]):
         """Events since the start."""
         return self._inner.count
 
+    @property
+    def dropped(self) -> int:
+        """Events that listeners have lost because they did not take them in time, all together."""
+        return self._inner.dropped
+
     def __iter__(self) -> Iterator[events.Event]:
         async def listen() -> AsyncIterator[events.Event]:
             return aiter(self._inner)
@@ -141,6 +146,12 @@ class Broker(Blocking[broker.Broker]):
     instrument = called(broker.Broker.instrument)
     instruments = called(broker.Broker.instruments)
     time = called(broker.Broker.time)
+    streams: looked[tuple[StreamStatus, ...]] = looked(broker.Broker.streams)
+    pressure: looked[tuple[Estimate, ...]] = looked(broker.Broker.pressure)
+    received: looked[int] = looked(broker.Broker.received)
+    unclaimed: looked[int] = looked(broker.Broker.unclaimed)
+    #: As it is now: it does not change while it is read.
+    gaps: looked[GapLedger] = looked(broker.Broker.gaps, GapLedger.copy)
 
     def close(self) -> None:
         """End all streams and connections; returns when no thread, task and socket is left."""
@@ -165,34 +176,9 @@ class Broker(Blocking[broker.Broker]):
         return self._inner.endpoints
 
     @property
-    def gaps(self) -> GapLedger:
-        """What streams may have missed, and what became of it."""
-        return self._inner.gaps
-
-    @property
-    def streams(self) -> tuple[StreamStatus, ...]:
-        """How all streams are that are wanted now, in the order of their opening."""
-        return self._inner.streams
-
-    @property
-    def pressure(self) -> tuple[Estimate, ...]:
-        """How late messages are on each connection of streams, and how many wait at the broker by estimate."""
-        return self._inner.pressure
-
-    @property
     def portfolios(self) -> tuple[str, ...]:
         """The portfolios that the token may touch."""
         return self._inner.portfolios
-
-    @property
-    def received(self) -> int:
-        """Messages that have come in since the start, over all connections."""
-        return self._inner.received
-
-    @property
-    def unclaimed(self) -> int:
-        """Messages that belonged to no stream."""
-        return self._inner.unclaimed
 
 
 class Connecting:

@@ -65,6 +65,22 @@ class LoopThread:
             waiting.cancel()
             raise
 
+    def look(self, read: Callable[[], T]) -> T:
+        """Return what ``read`` returns on the loop, where nothing changes meanwhile; once that has ended, here."""
+
+        async def on_the_loop() -> T:
+            return read()
+
+        if not self.is_own:
+            try:
+                return self.call(on_the_loop())
+            except ClosedError:
+                if not self._is_stopped:
+                    raise
+                # Waits for its last steps.
+                self.stop()
+        return read()
+
     def post(self, work: Coroutine[Any, Any, None]) -> None:
         """Have a coroutine run without waiting for its end; raises ``ClosedError`` as ``call`` does."""
         self._hand_over(work)

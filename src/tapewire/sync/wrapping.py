@@ -5,20 +5,21 @@
     class Broker(Blocking[tapewire.Broker]):
         time = called(tapewire.Broker.time)       # async def → waits for the result
         book = streamed(tapewire.Broker.book)     # returns a Subscription → returns a Stream
+        received: looked[int] = looked(tapewire.Broker.received)    # a property → read on the loop
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from tapewire.client.subscription import Subscription
 from tapewire.model import Record
 from tapewire.sync.loop_thread import LoopThread
 from tapewire.sync.stream import Stream
 
-__all__ = ["Blocking", "called", "streamed"]
+__all__ = ["Blocking", "called", "looked", "streamed"]
 
 A = TypeVar("A")
 P = ParamSpec("P")
@@ -40,7 +41,7 @@ class Blocking(Generic[A]):
         self._loop = loop
 
     def __repr__(self) -> str:
-        return repr(self._inner)
+        return self._loop.look(lambda: repr(self._inner))
 
     if not TYPE_CHECKING:  # a checker finds the mistake by itself
 
@@ -81,3 +82,34 @@ class streamed(Generic[P, R]):  # noqa: N801
             return Stream(owner._loop.call(on_its_loop()), owner._loop)  # noqa: SLF001
 
         return make
+
+
+class looked(Generic[T]):  # noqa: N801
+    """A property of what changes on the loop: it is read there, and what is returned changes no more.
+
+    Args:
+        attribute: The property. Checkers do not agree on its type, so the result is written beside it.
+        copied: Makes the result of what would change on.
+    """
+
+    def __init__(self, attribute: Any, copied: Callable[[Any], T] | None = None) -> None:
+        self._attribute = attribute
+        self._copied = copied
+        self.__doc__ = attribute.__doc__
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> Self: ...
+
+    @overload
+    def __get__(self, owner: Blocking[Any], kind: type) -> T: ...
+
+    def __get__(self, owner: Blocking[Any] | None, kind: type) -> Any:
+        if owner is None:
+            return self
+        inner = owner._inner  # noqa: SLF001
+
+        def look() -> Any:
+            found = self._attribute.__get__(inner)
+            return found if self._copied is None else self._copied(found)
+
+        return owner._loop.look(look)  # noqa: SLF001
