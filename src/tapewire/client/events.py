@@ -31,7 +31,7 @@ __all__ = [
     "WaitingEvent",
 ]
 
-#: Events that wait for each of those who listen; the oldest goes first and is counted.
+#: Events that wait for each of those who listen; the oldest goes first and is counted in ``Events.dropped``.
 EVENTS_KEPT_MAX = 1_000
 
 _LOG = logging.getLogger("tapewire.client")
@@ -221,6 +221,8 @@ class Events:
         self._has_ended = False
         #: Events since the start.
         self.count = 0
+        #: Events that listeners have lost because they did not take them in time, all together.
+        self.dropped = 0
 
     def __repr__(self) -> str:
         ended = ", ended" if self._has_ended else ""
@@ -234,7 +236,7 @@ class Events:
         error = event.error if isinstance(event, CallbackFailedEvent) else None
         _LOG.log(level, "%s", event, exc_info=error)
         for listener in tuple(self._listeners):
-            listener.put(event)
+            self.dropped += listener.put(event)
 
     def __aiter__(self) -> AsyncIterator[Event]:
         """Yield every event from now on, in order, until the broker is closed."""
@@ -258,13 +260,13 @@ class _Listener:
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT_MAX)
         self._news = asyncio.Event()
         self._has_ended = False
-        #: Events that nobody took in time.
-        self.dropped = 0
 
-    def put(self, event: Event) -> None:
-        self.dropped += len(self._events) == EVENTS_KEPT_MAX
+    def put(self, event: Event) -> bool:
+        # True: the oldest had to go.
+        is_full = len(self._events) == EVENTS_KEPT_MAX
         self._events.append(event)
         self._news.set()
+        return is_full
 
     def end(self) -> None:
         self._has_ended = True
