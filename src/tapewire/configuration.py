@@ -33,7 +33,7 @@ from tapewire.client.profile import BUILT_IN, Profile, ProfileBook
 from tapewire.local_system import LocalSystem, systems_at
 from tapewire.protocol.tokens import Secret
 
-__all__ = ["Configuration", "find_admin", "find_broker", "find_configuration", "find_network"]
+__all__ = ["Configuration", "find_admin", "find_configuration", "find_network"]
 
 URL_VARIABLE = "TAPEWIRE_URL"
 TOKEN_VARIABLE = "TAPEWIRE_REFRESH_TOKEN"  # noqa: S105  (a name, not a secret)
@@ -103,22 +103,6 @@ def find_network(
         return Proxies.chosen(proxy, os.environ), trusting(tls, ca_file)
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
-
-
-def find_broker(
-    url: str | None = None,
-    *,
-    refresh_token: str | None = None,
-    endpoints: Endpoints | None = None,
-    profile: str | None = None,
-) -> tuple[Endpoints, str]:
-    """Return the addresses of the broker that :func:`tapewire.connect` would use, and the refresh token.
-
-    Raises:
-        ConfigurationError: It is not clear where to connect to, or as whom.
-    """
-    found = find_configuration(url, refresh_token=refresh_token, endpoints=endpoints, profile=profile)
-    return found.endpoints, found.refresh_token.reveal()
 
 
 def find_admin(url: str | None = None, *, admin_token: str | None = None) -> tuple[str, Secret]:

@@ -25,20 +25,20 @@ from tapewire.client.events import Events
 from tapewire.client.fleet import Fleet
 from tapewire.client.http_gate import HttpGate
 from tapewire.client.http_reader import HttpReader
+from tapewire.client.instruments import SECURITIES_PATH
 from tapewire.client.order_entry import OrderEntry
 from tapewire.client.quota import Quota
 from tapewire.client.reach import Reach
-from tapewire.client.securities import search_securities
 from tapewire.client.tokens import TokenKeeper
 from tapewire.client.trading_hours import AROUND_THE_CLOCK, MOSCOW
-from tapewire.configuration import Configuration, find_admin, find_broker, find_configuration, find_network
+from tapewire.configuration import Configuration, find_admin, find_configuration, find_network
 from tapewire.local_system import RemarkingConnector
 from tapewire.model import Security
 from tapewire.ports.clock import Clock
 from tapewire.ports.network import Connector, HttpClient
 from tapewire.ports.slots import Slots
 
-__all__ = ["Connecting", "admin", "connect", "fetch_securities", "fetch_token", "find_admin", "find_broker"]
+__all__ = ["Connecting", "admin", "connect", "fetch_securities", "fetch_token"]
 
 #: One for all: a logger takes the same filter once.
 _SAYS_WHO_SPEAKS = SaysWhoSpeaks()
@@ -80,6 +80,7 @@ def connect(
         TokenRefusedError: The refresh token is not good.
         TokenServiceError: The token service gave no usable answer.
         ConnectError: The data socket cannot be opened.
+        LimitError: The login has as many connections on this machine as it may have.
         ClosedError: The block was entered before and has not been left.
     """
 
@@ -232,7 +233,9 @@ async def fetch_securities(
     )
     http, tokens = _asking(found)
     try:
-        return await search_securities(found.endpoints.http, await tokens.renew(), http, query, limit=limit)
+        await tokens.renew()
+        asked = {"limit": str(limit)} | ({"query": query} if query else {})
+        return await HttpReader(found.endpoints.http, tokens, http).rows(Security, SECURITIES_PATH, **asked)
     finally:
         await tokens.close()
         await http.close()

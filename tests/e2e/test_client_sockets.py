@@ -33,7 +33,8 @@ from tapewire.client.errors import ConnectError as ClientConnectError
 from tapewire.client.events import LostEvent
 from tapewire.client.states import SubscriptionState
 from tapewire.client.tokens import TokenKeeper
-from tapewire.connect import assembled, fetch_token, find_broker
+from tapewire.configuration import find_configuration
+from tapewire.connect import assembled, fetch_token
 from tapewire.ports.network import ConnectError as TransportError
 from tapewire.ports.network import Transport
 from tapewire.simulation import SimulatedHttp
@@ -454,7 +455,7 @@ def test_a_system_is_found_used_and_left_without_a_trace(run: Run) -> None:
                     raise AssertionError("nobody is let in")
             token = await fetch_token()
             assert token.count(".") == 2
-            assert find_broker()[0].http == system.url
+            assert find_configuration().endpoints.http == system.url
 
     run(main)
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from tapewire.client.errors import ConfigurationError, ConnectError, Fault, RefusedError, TapewireError
+from tapewire.client.http_reader import HTTP_TIMEOUT_S
 from tapewire.ports.network import ConnectError as TransportError
 from tapewire.ports.network import HttpAnswer, HttpClient
 from tapewire.protocol.codes import ResultCode
@@ -15,8 +16,6 @@ from tapewire.protocol.errors import UNREADABLE
 from tapewire.protocol.tokens import Secret
 
 __all__ = ["Admin", "Sessions", "UnknownSessionError"]
-
-HTTP_TIMEOUT_S = 10.0
 
 
 class UnknownSessionError(TapewireError):

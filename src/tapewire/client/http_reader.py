@@ -17,10 +17,11 @@ from tapewire.protocol.errors import UNREADABLE, MalformedMessageError
 from tapewire.protocol.formats import codec
 from tapewire.protocol.words import Format
 
-__all__ = ["HttpReader", "path_of", "refusal_text"]
+__all__ = ["HTTP_TIMEOUT_S", "HttpReader", "path_of", "refusal_text"]
 
 R = TypeVar("R", bound=Record)
 
+#: Of every request over HTTP but those for tokens.
 HTTP_TIMEOUT_S = 10.0
 
 

@@ -10,7 +10,7 @@ from tapewire.client.http_reader import HttpReader, path_of
 from tapewire.client.shared_reading import SharedReading
 from tapewire.model import Exchange, Security
 
-__all__ = ["INSTRUMENTS_MAX", "KEPT_MAX", "KEPT_S", "Instruments"]
+__all__ = ["INSTRUMENTS_MAX", "KEPT_MAX", "KEPT_S", "SECURITIES_PATH", "Instruments"]
 
 #: How long what the broker said of one instrument is good: steps and lots stay, limits move within a day.
 KEPT_S = 300.0
@@ -19,7 +19,8 @@ KEPT_MAX = 1_000
 #: Of one list: the whole catalogue has some 45 thousand rows, about 40 MB.
 INSTRUMENTS_MAX = 50_000
 
-_SECURITIES = "/md/v2/Securities"
+#: Where instruments are listed.
+SECURITIES_PATH = "/md/v2/Securities"
 
 _Key = tuple[Exchange, str, str]
 
@@ -44,7 +45,7 @@ class Instruments:
             asked["exchange"] = str(exchange_of(exchange))
         if board_of(board):
             asked["instrumentGroup"] = board
-        return await self._reader.rows(Security, _SECURITIES, **asked)
+        return await self._reader.rows(Security, SECURITIES_PATH, **asked)
 
     async def one(self, symbol: str, exchange: Exchange, board: str) -> Security:
         """Return one instrument, which may have been read up to ``KEPT_S`` ago; the rest as of ``Broker``."""
@@ -69,4 +70,4 @@ class Instruments:
 
     async def _read(self, exchange: Exchange, symbol: str, board: str) -> Security:
         query = {"instrumentGroup": board} if board else {}
-        return await self._reader.row(Security, _SECURITIES + path_of(exchange, symbol), **query)
+        return await self._reader.row(Security, SECURITIES_PATH + path_of(exchange, symbol), **query)

@@ -16,7 +16,7 @@ from rich.console import Console
 from tapewire.cli.sessions import tables
 from tapewire.client.admin import Admin, Sessions, UnknownSessionError
 from tapewire.client.errors import ConfigurationError, ConnectError, RefusedError
-from tapewire.connect import find_admin
+from tapewire.configuration import find_admin
 from tapewire.protocol.tokens import Secret
 from tapewire.simulation import SimulatedHttp, run_virtual
 from unit.gateway.world import ADMIN_TOKEN, TRADES, World

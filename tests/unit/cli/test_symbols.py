@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from importlib import import_module
 
 import pytest
 from rich.console import Console
 
 from tapewire.cli.symbols import rows, show_symbols, table
 from tapewire.client.errors import ConnectError, RefusedError
-from tapewire.client.securities import search_securities
+from tapewire.connect import fetch_securities
 from tapewire.model import Security
 from tapewire.simulation import SimulatedHttp, run_virtual
+from unit.client.stage import REFRESH_TOKEN, SECRET, token_answer
+
+Asked = Callable[[int, bytes], list[Security]]
 
 
-def asked(status: int, body: bytes) -> list[Security]:
-    async def main() -> list[Security]:
-        http = SimulatedHttp()
-        http.listen("gateway:80", None).answer_next(status, body)  # type: ignore[arg-type]
-        return await search_securities("http://gateway", "t0ken", http, "SB", limit=5)
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    def ask(status: int, body: bytes) -> list[Security]:
+        async def main() -> list[Security]:
+            http = SimulatedHttp()
+            gateway = http.listen("gateway:80", None)  # type: ignore[arg-type]
+            gateway.answer_next(200, token_answer())
+            gateway.answer_next(status, body)
+            monkeypatch.setattr(import_module("tapewire.connect"), "AiohttpClient", lambda **_: http)
+            found = await fetch_securities("SB", limit=5, url="http://gateway", refresh_token=REFRESH_TOKEN)
+            assert gateway.requests[1].url == "http://gateway/md/v2/Securities?limit=5&query=SB&format=Simple"
+            return found
 
-    return run_virtual(main)
+        return run_virtual(main)
+
+    return ask
 
 
-def test_rows_are_symbol_board_kind_and_name_also_where_fields_are_missing() -> None:
+def test_rows_are_symbol_board_kind_and_name_also_where_fields_are_missing(asked: Asked) -> None:
     body = b'[{"symbol":"A","board":"B","cfiCode":"ESXXXX","description":"N"},{"shortname":"S","cfiCode":null},{}]'
     assert [tuple(row.values()) for row in rows(asked(200, body))] == [
         ("A", "B", "share", "N"),
@@ -41,10 +55,17 @@ def test_rows_are_symbol_board_kind_and_name_also_where_fields_are_missing() -> 
         (200, b"[1]", ConnectError),
     ],
 )
-def test_anything_else_is_an_error_without_the_token(status: int, body: bytes, error: type[Exception]) -> None:
+def test_anything_else_is_an_error_without_the_token(
+    asked: Asked, status: int, body: bytes, error: type[Exception]
+) -> None:
     with pytest.raises(error) as caught:
         asked(status, body)
-    assert "t0ken" not in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_refusal_says_what_the_broker_says(asked: Asked) -> None:
+    with pytest.raises(RefusedError, match="400 BadLimit: at most 4 at once"):
+        asked(400, b'{"code":"BadLimit","message":"at most 4 at once"}')
 
 
 def test_a_table_cuts_names_only_and_no_text_commands_the_terminal() -> None:
