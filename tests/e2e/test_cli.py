@@ -337,6 +337,7 @@ def test_watch_writes_every_other_kind_as_well(at_desk: Desks) -> None:
             "instrument:SBER": "priceMax",
             "orders:D70001": "filledQtyBatch",
             "stop-orders:D70001": "stopPrice",
+            "legacy-stop-orders:D70001": "stopPrice",
             "fills:D70001": "orderno",
             "positions:D70001": "avgPrice",
             "summary:D70001": "buyingPower",

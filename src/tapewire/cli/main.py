@@ -83,7 +83,8 @@ def watch(
         list[str],
         typer.Argument(
             help="book:SBER, quotes:GAZP, trades:LKOH@TQBR, bars:SBER:5m, clusters:SBER:1m, instrument:SBER; of a"
-            " portfolio orders:D70001, stop-orders, fills, positions, summary, risk, derivatives-risk"
+            " portfolio orders:D70001, stop-orders, fills, positions, summary, risk, derivatives-risk,"
+            " legacy-stop-orders"
         ),
     ],
     to: BrokerOptions,

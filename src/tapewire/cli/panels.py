@@ -195,6 +195,7 @@ _ORDER = (
     _field("price"),
     _field("status", is_left=True),
 )
+_STOP_ORDER = (*_ORDER[:5], _field("stop_price", "stop"), *_ORDER[5:])
 _ROWS: Mapping[str, tuple[Sequence[_Cell], Callable[[Any], object]]] = MappingProxyType(
     {
         "bars": (
@@ -206,7 +207,8 @@ _ROWS: Mapping[str, tuple[Sequence[_Cell], Callable[[Any], object]]] = MappingPr
             lambda bar: bar.time_s,
         ),
         "orders": (_ORDER, lambda order: order.id),
-        "stop-orders": ((*_ORDER[:5], _field("stop_price", "stop"), *_ORDER[5:]), lambda order: order.id),
+        "stop-orders": (_STOP_ORDER, lambda order: order.id),
+        "legacy-stop-orders": (_STOP_ORDER, lambda order: order.id),
         "fills": (
             (
                 _Cell("time", lambda fill: _clock(fill.time), is_left=True),

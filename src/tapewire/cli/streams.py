@@ -45,6 +45,7 @@ KINDS: Mapping[str, StreamKind] = MappingProxyType(
         "instrument": StreamKind("instrument_changes"),
         "orders": StreamKind("watch_orders", of_portfolio=True),
         "stop-orders": StreamKind("watch_stop_orders", of_portfolio=True),
+        "legacy-stop-orders": StreamKind("watch_legacy_stop_orders", of_portfolio=True),
         "fills": StreamKind("watch_fills", of_portfolio=True),
         "positions": StreamKind("watch_positions", of_portfolio=True),
         "summary": StreamKind("watch_summary", of_portfolio=True),
@@ -117,12 +118,13 @@ class StreamName(msgspec.Struct, frozen=True):
             where = {"exchange": Exchange(self.board)} if self.board else {}
             return _made(getattr(broker.portfolio(self.symbol, **where), kind.method), **chosen)
         chosen["board"] = self.board
+        depth = options.depth if "depth" in kind.takes else None
         if not kind.has_timeframe:
-            if options.depth is not None and "depth" in kind.takes:
-                chosen["depth"] = options.depth
+            if depth is not None:
+                chosen["depth"] = depth
             return _made(getattr(broker, kind.method), self.symbol, **chosen)
-        if options.depth is not None:
-            chosen["since"] = timedelta(seconds=timeframe_of(self.timeframe).interval_s * max(options.depth, 0))
+        if depth is not None:
+            chosen["since"] = timedelta(seconds=timeframe_of(self.timeframe).interval_s * max(depth, 0))
         return _made(getattr(broker, kind.method), self.symbol, self.timeframe, **chosen)
 
 

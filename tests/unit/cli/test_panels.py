@@ -19,6 +19,7 @@ from tapewire.model import (
     DerivativesRisk,
     Fill,
     InstrumentUpdate,
+    LegacyStopOrder,
     Order,
     Position,
     Record,
@@ -54,6 +55,11 @@ RECORDS: dict[str, tuple[type[Record], dict[str, object], list[str]]] = {
         StopOrder,
         {"id": "78", "symbol": "SBER", "side": "sell", "qtyBatch": 5, "stopPrice": 290.5, "status": "working"},
         ["78", "sell", "5", "290.5"],
+    ),
+    "legacy-stop-orders": (
+        LegacyStopOrder,
+        {"id": 79, "symbol": "SBER", "side": "sell", "qty": 5, "stopPrice": 291.5, "status": "working"},
+        ["79", "sell", "5", "291.5"],
     ),
     "fills": (
         Fill,

@@ -139,7 +139,7 @@ def test_streams_of_portfolios_are_asked_of_theirs_with_a_format_only(kind: str)
 def test_every_kind_of_the_client_has_a_word() -> None:
     methods = {each.method for each in KINDS.values()}
     market = {name.removeprefix("on_") for name in dir(Broker) if name.startswith("on_")}
-    own = {name for name in dir(Portfolio) if name.startswith("watch_")} - {"watch_legacy_stop_orders"}
+    own = {name for name in dir(Portfolio) if name.startswith("watch_")}
     assert methods == market | own
 
 
