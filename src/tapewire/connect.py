@@ -1,4 +1,4 @@
-"""Composition root of the SDK: the only place that chooses its adapters."""
+"""Composition root of the SDK: puts a broker together from adapters and from what ``configuration`` has found."""
 
 from __future__ import annotations
 

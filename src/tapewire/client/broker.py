@@ -89,6 +89,7 @@ class Broker(MarketStreams):
             TokenRefusedError: The refresh token is not good.
             TokenServiceError: The token service gave no usable answer.
             ConnectError: The data socket cannot be opened.
+            LimitError: The login has as many connections on this machine as it may have.
         """
         self._is_open = True
         await self._tokens.start()

@@ -95,11 +95,12 @@ class Unknown:
     async def resolve(self) -> Resolution:
         """Find out what became of the command from a late answer or the broker's lists over HTTP.
 
-        Up to four looks within four seconds; where the broker answers slowly or not at all, up to 15 s. What comes
-        is certain when it is ``Accepted`` (also ``AllCanceled``, ``GroupAccepted``) or ``NotDone``. ``Unknown``
-        says that it cannot be told, and why: no order in a list does not say that none will come, and one with a
-        comment of the caller's own may be another command's. Ask again later, or look at ``candidates``. The
-        lists hold the running session's orders. Many may ask at once: they share the readings of a portfolio.
+        Up to four looks, with 0.5, 1 and 2 s between; after 15 s it ends however slowly they are answered. What
+        comes is certain when it is ``Accepted`` (also ``AllCanceled``, ``GroupAccepted``) or ``NotDone``.
+        ``Unknown`` says that it cannot be told, and why: no order in a list does not say that none will come, and
+        one with a comment of the caller's own may be another command's. Ask again later, or look at
+        ``candidates``. The lists hold the running session's orders. Many may ask at once: they share the readings
+        of a portfolio.
 
         What the network does is no error here: no connection, no answer, too many requests (429), a fault of the
         server (5xx). If no look has succeeded, ``why`` of the ``Unknown`` says the last reason.

@@ -5,7 +5,7 @@
     TapewireError
     ├── ConfigurationError   it is not clear where to connect to, or as whom    caller    final
     ├── ConnectError         no connection could be made                        network   retriable
-    ├── ConnectionLostError  a connection ended and took its streams with it    network   retriable
+    ├── ConnectionLostError  a connection ended before the broker had answered  network   retriable
     ├── TokenRefusedError    the refresh token is not good                      caller    final
     ├── TokenServiceError    the token service gave no usable answer            broker    retriable
     ├── RefusedError         the broker refused a request                       by code   by code
@@ -106,7 +106,7 @@ class ConnectError(TapewireError):
 
 
 class ConnectionLostError(TapewireError):
-    """A connection ended, and the streams on it with it. What was received before is delivered first."""
+    """A connection ended before the broker had answered. Streams that flow are restored and raise nothing."""
 
     fault = Fault.NETWORK
     retriable = True

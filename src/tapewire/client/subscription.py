@@ -49,10 +49,12 @@ class Subscription(Generic[R]):
     and waits for its answer; leaving cancels. One consumer at a time. Records arrive in the format that was asked
     for and are decoded when they are consumed.
 
-    Iterating raises ``ConnectionLostError`` when the connection has ended, ``RefusedError`` when the broker has
-    ended a stream that it had granted, and ``BufferOverflowError`` when the consumer was too slow for a stream
-    that loses nothing; always after all that was received before. A stream that was closed ends its iteration; to
-    iterate again then raises ``ClosedError``. A stream is used once: ask the broker for a new one.
+    A connection that is lost ends no stream: it is asked for again. Iterating raises ``GapError`` where something
+    was missed for good, and goes on behind it; ``RefusedError`` when the broker has ended a stream that it had
+    granted; ``BufferOverflowError`` when the consumer was too slow for a stream that loses nothing;
+    ``TokenRefusedError`` when the refresh token has ceased to be good; ``ClosedError`` where the stream is not
+    open. Each comes after all that was received before. A stream that was closed ends its iteration; to iterate
+    again then raises ``ClosedError``. A stream is used once: ask the broker for a new one.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Subscription(Generic[R]):
         Raises:
             RefusedError: The broker refused; code and text say why.
             AnswerTimeoutError: The broker did not answer.
+            ConnectError: It needs one more connection, which cannot be opened.
             ConnectionLostError: The connection ended before the answer came.
             ClosedError: The stream was opened before, or has ended: ask the broker for a new one; or it or the
                 broker was closed meanwhile.
