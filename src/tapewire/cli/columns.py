@@ -9,7 +9,7 @@ from typing import Literal
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["GAP", "Column", "fitting_table", "printable"]
+__all__ = ["GAP", "Column", "fitting_table"]
 
 #: Cells between two columns.
 GAP = 2
@@ -65,11 +65,6 @@ def fitting_table(columns: Sequence[Column], width: int, title: str = "") -> Tab
     for cells in zip(*(column.cells for column in kept), strict=True):
         table.add_row(*cells)
     return table
-
-
-def printable(text: str) -> str:
-    """Return a text of the other end without what a terminal would obey."""
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _room(columns: Sequence[Column], width: int) -> int:

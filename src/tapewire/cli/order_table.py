@@ -8,7 +8,8 @@ from decimal import Decimal
 from rich.table import Table
 from rich.text import Text
 
-from tapewire.cli.columns import Column, fitting_table, printable
+from tapewire.cli.columns import Column, fitting_table
+from tapewire.cli.plain_text import printable
 from tapewire.model import Order, StopOrder
 
 __all__ = ["amount", "order_table"]

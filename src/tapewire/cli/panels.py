@@ -12,8 +12,9 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from tapewire.cli.columns import Column, fitting_table, printable
+from tapewire.cli.columns import Column, fitting_table
 from tapewire.cli.figures import digits_of, known, price_text
+from tapewire.cli.plain_text import printable
 from tapewire.cli.streams import StreamName
 from tapewire.client.gap import Gap
 from tapewire.model import Cluster, Record

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tapewire.cli.columns import Column, fitting_table, printable
+from tapewire.cli.columns import Column, fitting_table
 from tapewire.cli.order_table import amount
+from tapewire.cli.plain_text import printable
 from tapewire.model import Position, Summary
 
 __all__ = ["portfolio_table"]

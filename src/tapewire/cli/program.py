@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NoReturn
 
+from tapewire.cli.plain_text import printable
 from tapewire.client.errors import ArgumentError, LimitError, TapewireError
 
 __all__ = ["MISUSE_STATUS", "fail", "run_program", "until_stopped"]
@@ -62,8 +63,7 @@ def run_program(
 def fail(text: str, status: int = 1) -> NoReturn:
     """Say what went wrong in one line and end the program."""
     # The text may be the broker's: no second line of its own, and nothing that a terminal would obey.
-    line = "".join(character if character.isprintable() else " " for character in text)
-    print(f"tapewire: {' '.join(line.split())}", file=sys.stderr)
+    print(f"tapewire: {' '.join(printable(text).split())}", file=sys.stderr)
     sys.exit(status)
 
 

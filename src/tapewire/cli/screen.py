@@ -15,9 +15,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tapewire.cli.columns import Column, fitting_table, printable
+from tapewire.cli.columns import Column, fitting_table
 from tapewire.cli.figures import count_text, digits_of, known, price_text, side_text, time_text
 from tapewire.cli.panels import Panel, gap_cells, panel_of
+from tapewire.cli.plain_text import printable
 from tapewire.cli.streams import StreamName
 from tapewire.cli.troubles import Troubles
 from tapewire.client.broker import Broker

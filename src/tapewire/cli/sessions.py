@@ -14,8 +14,9 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from tapewire.cli.columns import Column, fitting_table, printable
+from tapewire.cli.columns import Column, fitting_table
 from tapewire.cli.output import Output
+from tapewire.cli.plain_text import printable
 from tapewire.client.admin import Admin, Sessions
 
 __all__ = ["show_sessions", "tables"]

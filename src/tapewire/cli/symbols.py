@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from tapewire.cli.columns import Column, fitting_table, printable
+from tapewire.cli.columns import Column, fitting_table
 from tapewire.cli.output import Output
+from tapewire.cli.plain_text import printable
 from tapewire.model import Security, UnsetType
 
 __all__ = ["rows", "show_symbols", "table"]

@@ -38,7 +38,7 @@ JournalMax = Annotated[
     typer.Option(
         metavar="SIZE",
         help="What the journal of --data may take on the disk: 512M, 4G.",
-        rich_help_panel="Operation",
+        rich_help_panel=_OPERATION,
     ),
 ]
 Symbols = Annotated[

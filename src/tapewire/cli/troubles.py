@@ -8,7 +8,7 @@ from math import ceil
 
 from rich.text import Text
 
-from tapewire.cli.columns import printable
+from tapewire.cli.plain_text import printable
 from tapewire.client.events import BlockedEvent, ConnectedEvent, Event, LostEvent, WaitingEvent
 
 __all__ = ["Troubles"]
