@@ -61,7 +61,7 @@ def judge_updated(rows: Rows, number: str, terms: OrderTerms, guid: str) -> Find
         return Finding(not_done=f"order {number} is {old.status}")
     else:
         what = f"order {number} is {old.status}"
-    return _unclear([row for row in rows if row.id != number and _fits(row, terms)], what)
+    return _unclear([row for row in rows if str(row.id) != number and _fits(row, terms)], what)
 
 
 def judge_cancelled(rows: Rows, ticket: OrderTicket) -> Finding:

@@ -46,8 +46,8 @@ from tapewire.protocol.commands import (
 )
 
 __all__ = [
-    "MARK_PREFIX",
     "OrderTerms",
+    "callers_comment",
     "create_command",
     "delete_command",
     "mark_of",
@@ -62,7 +62,7 @@ _NO_FLOAT = (
 )
 
 #: How comments begin that this client writes itself: the command's guid follows, by which its order is found.
-MARK_PREFIX = "tapewire:"
+_MARK_PREFIX = "tapewire:"
 
 _CREATE: dict[GroupedType, type[OrderCommand]] = {
     GroupedType.MARKET: CreateMarket,
@@ -151,7 +151,12 @@ class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 def mark_of(guid: str) -> str:
     """Return the comment by which the order of a command is found again."""
-    return MARK_PREFIX + guid
+    return _MARK_PREFIX + guid
+
+
+def callers_comment(terms: OrderTerms) -> str | None:
+    """Return the comment that the caller gave an order; None: there is none, or the mark of its command."""
+    return None if (terms.comment or "").startswith(_MARK_PREFIX) else terms.comment
 
 
 def create_command(terms: OrderTerms, guid: str) -> OrderCommand:
@@ -233,8 +238,7 @@ def terms_of(row: Order | StopOrder) -> OrderTerms:
             lots=lots,
             price=row.price if has_price else None,
             time_in_force=row.time_in_force or None,
-            # A mark is that of the old command.
-            comment=None if (row.comment or "").startswith(MARK_PREFIX) else row.comment or None,
+            comment=row.comment or None,
             iceberg_lots=iceberg.creation_fixed_lots or None if iceberg is not None else None,
             **conditional,
         )

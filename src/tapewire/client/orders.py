@@ -26,8 +26,8 @@ from tapewire.client.order_inquiry import Judge, judge_cancelled, judge_created,
 from tapewire.client.order_lists import OrderLists, OrderName
 from tapewire.client.order_resolver import OrderResolver, TicketOf, result_of
 from tapewire.client.order_terms import (
-    MARK_PREFIX,
     OrderTerms,
+    callers_comment,
     create_command,
     delete_command,
     mark_of,
@@ -52,6 +52,9 @@ from tapewire.protocol.commands import OrderCommand
 __all__ = ["OrderName", "Orders"]
 
 W = TypeVar("W", bound=Word)
+
+#: Stands for the portfolio while it is checked whether the rest can be an order.
+_ANY_PORTFOLIO = "?"
 
 
 class Orders:
@@ -291,14 +294,13 @@ class Orders:
         if trigger_price is not None and not old.type.is_conditional:
             raise InvalidOrderError(f"a {old.type.lower()} order has no trigger price: nothing was sent")
         guid = self._entry.new_guid()
-        kept = None if (old.comment or "").startswith(MARK_PREFIX) else old.comment
         terms = msgspec.structs.replace(
             old,
             lots=old.lots if lots is None else lots,
             price=old.price if price is None else price,
             trigger_price=old.trigger_price if trigger_price is None else trigger_price,
             allow_margin=old.allow_margin if allow_margin is None else allow_margin,
-            comment=_comment(comment if comment is not None else kept, guid),
+            comment=_comment(comment if comment is not None else callers_comment(old), guid),
         )
         ticket = partial(_ticket, terms=terms, replaced=number)
         judge = partial(judge_updated, number=number, terms=terms, guid=guid)
@@ -375,22 +377,24 @@ class Orders:
         **more: Any,
     ) -> CommandResult:
         guid = self._entry.new_guid()
+        known = self._choice.known(portfolio)
         terms = OrderTerms(
             type=order_type,
             symbol=symbol,
             side=_word("side", Side, side),
-            # Looked for last: what cannot be an order asks nobody anything.
-            portfolio=portfolio or "?",
+            portfolio=known or _ANY_PORTFOLIO,
             exchange=exchange_of(exchange, InvalidOrderError),
             board=board,
             comment=_comment(comment, guid),
             **more,
         )
-        create_command(terms, guid)
-        chosen = await self._choice.for_order(portfolio, symbol, terms.exchange, board)
-        terms = msgspec.structs.replace(terms, portfolio=chosen)
-        judge = partial(judge_created, terms=terms, guid=guid)
         command = create_command(terms, guid)
+        if known is None:
+            # Looked for last: what cannot be an order asks nobody anything.
+            chosen = await self._choice.on_market_of(symbol, terms.exchange, board)
+            terms = msgspec.structs.replace(terms, portfolio=chosen)
+            command = create_command(terms, guid)
+        judge = partial(judge_created, terms=terms, guid=guid)
         return await self._send(command, str(terms), partial(_ticket, terms=terms), judge, terms)
 
     async def _send(

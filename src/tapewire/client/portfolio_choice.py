@@ -48,18 +48,18 @@ class PortfolioChoice:
             raise refuse("portfolio", named, "the id of a portfolio")
         return named or self._one(self.all, "the token")
 
-    async def for_order(self, named: str | None, symbol: str, exchange: Exchange, board: str) -> str:
-        """Return the portfolio named, else the token's only one, else its only one on the instrument's market.
+    def known(self, named: str | None) -> str | None:
+        """Return the portfolio named, else the token's only one; None: it depends on the instrument."""
+        return named or (self.all[0] if len(self.all) == 1 else None)
 
-        The last needs the instrument's market, which is read over HTTP when it is asked for first.
+    async def on_market_of(self, symbol: str, exchange: Exchange, board: str) -> str:
+        """Return the token's only portfolio on an instrument's market, read over HTTP when it is asked for first.
 
         Raises:
-            ConfigurationError: None is named, and not exactly one fits.
+            ConfigurationError: Not exactly one fits.
             RefusedError: There is no such instrument.
             ConnectError: The broker cannot be reached.
         """
-        if named or len(self.all) == 1:
-            return self.only(named)
         return self._one(fitting(self.all, await self._market(symbol, exchange, board)), symbol)
 
     async def _market(self, symbol: str, exchange: Exchange, board: str) -> str:

@@ -112,3 +112,12 @@ def test_a_cancellation_of_an_order_that_has_ended_otherwise_is_not_done(status:
 def test_a_cancellation_of_an_order_that_works_or_is_not_listed_cannot_be_told() -> None:
     assert "may still be under way" in judge_cancelled([order_row()], TICKET).unclear
     assert "not in the broker's list" in judge_cancelled([], TICKET).unclear
+
+
+def test_a_number_that_the_broker_writes_as_a_number_is_the_orders_all_the_same() -> None:
+    old = msgspec.structs.replace(order_row("1001", comment="mine"), id=1001)  # type: ignore[arg-type]
+    found = judge_updated([old], "1001", MINE, "g")
+    assert (found.unclear, found.candidates) == (
+        "order 1001 is working; no order fits; the command may still be under way",
+        (),
+    )

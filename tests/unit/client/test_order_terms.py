@@ -12,6 +12,7 @@ import pytest
 from tapewire.client.errors import InvalidOrderError
 from tapewire.client.order_terms import (
     OrderTerms,
+    callers_comment,
     create_command,
     delete_command,
     mark_of,
@@ -221,7 +222,8 @@ def test_what_is_left_of_a_conditional_order() -> None:
 
 def test_a_market_order_has_no_price_and_a_mark_is_that_of_the_old_command() -> None:
     terms = terms_of(order_row(type="market", price=0, comment=mark_of("old")))
-    assert (terms.type, terms.price, terms.comment) == (GroupedType.MARKET, None, None)
+    assert (terms.type, terms.price, callers_comment(terms)) == (GroupedType.MARKET, None, None)
+    assert [callers_comment(changed(terms, comment=comment)) for comment in ("mine", None)] == ["mine", None]
 
 
 @pytest.mark.parametrize(
