@@ -218,6 +218,8 @@ class Events:
     def __init__(self) -> None:
         # Weak: who has left a loop before its end says so to nobody.
         self._listeners: weakref.WeakSet[_Listener] = weakref.WeakSet()
+        # Not weak while one waits: nothing else may refer to a task that does nothing but listen.
+        self._waiting: set[_Listener] = set()
         self._has_ended = False
         #: Events since the start.
         self.count = 0
@@ -240,7 +242,7 @@ class Events:
 
     def __aiter__(self) -> AsyncIterator[Event]:
         """Yield every event from now on, in order, until the broker is closed."""
-        listener = _Listener()
+        listener = _Listener(self._waiting)
         self._listeners.add(listener)
         if self._has_ended:
             listener.end()
@@ -256,7 +258,8 @@ class Events:
 class _Listener:
     """One iteration. No generator: one would end for ever when a wait is cancelled."""
 
-    def __init__(self) -> None:
+    def __init__(self, waiting: set[_Listener]) -> None:
+        self._waiting = waiting
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT_MAX)
         self._news = asyncio.Event()
         self._has_ended = False
@@ -280,5 +283,9 @@ class _Listener:
             if self._has_ended:
                 raise StopAsyncIteration
             self._news.clear()
-            await self._news.wait()
+            self._waiting.add(self)
+            try:
+                await self._news.wait()
+            finally:
+                self._waiting.discard(self)
         return self._events.popleft()

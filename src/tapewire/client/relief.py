@@ -19,13 +19,15 @@ from tapewire.model import TopicKind, Trade
 from tapewire.protocol.limits import FREQUENCY_DEFAULT_MS, UNPROCESSED_MESSAGES_MAX
 from tapewire.protocol.requests import SubscribeBook, SubscribeQuotes, SubscribeRequest
 
-__all__ = ["HOT_PART", "SLOWED_AT_ONCE", "SLOWEST_MS", "Relief", "Relieved"]
+__all__ = ["HOT_PART", "LAG_MAX_S", "SLOWED_AT_ONCE", "SLOWEST_MS", "Relief", "Relieved"]
 
 #: A stream with more than this part of a connection's messages gets a connection of its own, if there is one.
 HOT_PART = 0.5
 #: Streams that are asked for at other intervals in one go, the busiest first: twice as long, up to a bound.
 SLOWED_AT_ONCE = 10
 SLOWEST_MS = 2_000
+#: Trades that are older, or as far ahead, say nothing of what waits.
+LAG_MAX_S = 600.0
 
 
 class Relieved(Protocol):
@@ -98,9 +100,11 @@ class Relief:
         """Return the age of the newest trade that has come since the last look, of one stream."""
         feed = next((feed for feed, count in fresh.items() if count and feed.kind is TopicKind.TRADES), None)
         newest = newest_record(feed) if feed is not None else None
-        if not isinstance(newest, Trade) or newest.existing:
+        if not isinstance(newest, Trade) or newest.existing or not isinstance(newest.time_ms, int):
             return None
-        return self._relieved.now().timestamp() - newest.time_ms / 1_000
+        lag_s = self._relieved.now().timestamp() - newest.time_ms / 1_000
+        # Beyond that it is not the way that is long: a time is false, or a clock.
+        return lag_s if abs(lag_s) <= LAG_MAX_S else None
 
     def _tell(self, link: Link, feed: Feed, action: str) -> None:
         self._events.tell(

@@ -100,3 +100,29 @@ def test_a_cancelled_wait_loses_nothing() -> None:
         assert codes([await anext(listener)]) == [5]
 
     run_virtual(main)
+
+
+def test_a_task_that_does_nothing_but_listen_is_not_collected() -> None:
+    async def main() -> None:
+        events = Events()
+        heard: list[Event] = []
+        take = heard.append
+
+        async def listen() -> None:
+            async for each in events:
+                take(each)
+
+        # Kept by nobody: the loop knows tasks only weakly while they wait.
+        asyncio.create_task(listen())  # noqa: RUF006
+        await asyncio.sleep(0)
+        gc.collect()
+        events.tell(event(1))
+        await asyncio.sleep(0)
+        gc.collect()
+        events.tell(event(2))
+        events.close()
+        await asyncio.sleep(0.1)
+        assert codes(heard) == [1, 2]
+        assert not events._waiting
+
+    run_virtual(main)

@@ -19,7 +19,7 @@ from tapewire.client.subscription import Subscription
 from tapewire.model import Book
 from tapewire.protocol.limits import UNPROCESSED_MESSAGES_MAX
 from tapewire.simulation import run_virtual
-from unit.client.stage import Request, Stage, accept_all, answer, data, settle, silence, staged
+from unit.client.stage import Request, Stage, accept_all, answer, data, settle, silence, staged, trade
 
 ACTIVE = SubscriptionState.ACTIVE
 
@@ -315,5 +315,22 @@ def test_a_connection_that_falls_behind_is_relieved_step_by_step_unless_that_is_
         else:
             assert not told
             assert set(asked) == {175}
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("time_ms", [None, 4_102_444_800_000, 1])
+def test_a_trade_whose_time_cannot_be_says_nothing_of_what_waits(time_ms: int | None) -> None:
+    async def scenario(stage: Stage) -> None:
+        trades = await stage.client.trades("TEST").open()
+        guid = stage.broker.subscribed[-1]
+        now_ms = int(stage.fleet.now().timestamp() * 1_000)
+        for second in range(60):
+            at_ms = time_ms if second < 10 else now_ms + second * 1_000
+            stage.broker.send(*(data(guid, trade(second * 10 + one, t=at_ms)) for one in range(10)))
+            await asyncio.sleep(1)
+        assert stage.fleet.links[0].pressure.estimate.waiting < 100
+        assert stage.fleet.links[0].pressure.estimate.messages_per_s > 1
+        await trades.close()
 
     run(scenario)
