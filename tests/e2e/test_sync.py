@@ -234,3 +234,46 @@ def test_a_blocking_call_on_its_own_loop_is_refused(broker: Broker) -> None:
 
     with pytest.raises(RuntimeError, match="wait for itself"):
         broker._loop.call(mistake())
+
+
+def test_ctrl_c_in_the_middle_of_a_stream_loses_no_trade(system: tuple[str, str]) -> None:
+    is_armed, is_over = threading.Event(), threading.Event()
+
+    def interrupt(*_: object) -> None:
+        if is_armed.is_set():
+            is_armed.clear()
+            raise KeyboardInterrupt
+
+    def ring() -> None:
+        while not is_over.wait(0.003):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    seen: list[int] = []
+    interrupts = 0
+    before = signal.signal(signal.SIGINT, interrupt)
+    ringing = threading.Thread(target=ring)
+    try:
+        with (
+            tapewire.sync.connect(system[0], refresh_token=system[1]) as broker,
+            broker.trades("SBER") as whole,
+            broker.trades("SBER") as interrupted,
+        ):
+            ringing.start()
+            while interrupts < 200:
+                try:
+                    is_armed.set()
+                    trade = interrupted.next(timeout_s=WAIT_S)
+                    is_armed.clear()
+                except KeyboardInterrupt:
+                    interrupts += 1
+                else:
+                    seen.append(trade.id)
+            ids = [whole.next().id for _ in range(whole.waiting)]
+    finally:
+        is_over.set()
+        ringing.join()
+        signal.signal(signal.SIGINT, before)
+    assert seen == sorted(set(seen))
+    missing = set(ids[ids.index(seen[0]) : ids.index(seen[-1]) + 1]) - set(seen)
+    # One that was on its way from the stream into the program's own hands when an interrupt struck.
+    assert len(missing) <= interrupts // 20

@@ -6,11 +6,14 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tapewire.client.errors import ClosedError
 
 __all__ = ["LoopThread"]
+
+#: How long an interrupted call waits for what it has cancelled, so that it has let go when the next one begins.
+CANCEL_WAIT_S = 5.0
 
 T = TypeVar("T")
 
@@ -20,6 +23,44 @@ except ImportError:  # where uvloop does not exist, asyncio's own loop serves
     _new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
 else:
     _new_loop = uvloop.new_event_loop
+
+
+class _Work(Generic[T]):
+    """A coroutine that runs on the loop while another thread waits."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> None:
+        self.result: Future[T] = Future()
+        self.has_ended = threading.Event()
+        self._coroutine = coroutine
+        self._loop = loop
+        self._task: asyncio.Task[T] | None = None
+
+    def begin(self) -> None:
+        """Run it; on the loop."""
+        self._task = asyncio.ensure_future(self._coroutine)
+        self._task.add_done_callback(self._done)
+
+    def close(self) -> None:
+        """Never run it."""
+        self._coroutine.close()
+
+    def cancel(self) -> None:
+        """Have it cancelled, and return when it has let go of everything; it has begun."""
+        if not self.has_ended.is_set():
+            self._loop.call_soon_threadsafe(self._cancel)
+            self.has_ended.wait(CANCEL_WAIT_S)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _done(self, task: asyncio.Task[T]) -> None:
+        self.has_ended.set()
+        error = CancelledError() if task.cancelled() else task.exception()
+        if error is None:
+            self.result.set_result(task.result())
+        else:
+            self.result.set_exception(error)
 
 
 class LoopThread:
@@ -56,13 +97,16 @@ class LoopThread:
         if self.is_own:
             work.close()
             raise RuntimeError("a blocking call on the loop of tapewire.sync would wait for itself")
-        waiting = self._hand_over(work)
+        running = _Work(work, self._loop)
         try:
-            return waiting.result()
+            self._hand_over(running)
+            return running.result.result()
         except CancelledError:
             raise ClosedError("the broker was closed") from None
+        except ClosedError:
+            raise
         except BaseException:
-            waiting.cancel()
+            running.cancel()
             raise
 
     def look(self, read: Callable[[], T]) -> T:
@@ -83,7 +127,7 @@ class LoopThread:
 
     def post(self, work: Coroutine[Any, Any, None]) -> None:
         """Have a coroutine run without waiting for its end; raises ``ClosedError`` as ``call`` does."""
-        self._hand_over(work)
+        self._hand_over(_Work(work, self._loop))
 
     def stop(self) -> None:
         """Cancel what runs, end loop and thread, and return when they have ended."""
@@ -94,12 +138,12 @@ class LoopThread:
         if not self.is_own:
             self._thread.join()
 
-    def _hand_over(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+    def _hand_over(self, work: _Work[Any]) -> None:
         with self._lock:
             if self._is_stopped:
                 work.close()
                 raise ClosedError("the broker was closed")
-            return asyncio.run_coroutine_threadsafe(work, self._loop)
+            self._loop.call_soon_threadsafe(work.begin)
 
     def _run(self) -> None:
         try:

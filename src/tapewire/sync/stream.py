@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from tapewire.client.errors import ClosedError
+from tapewire.client.errors import ClosedError, GapError
 from tapewire.client.gap import Gap
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription
@@ -33,8 +33,9 @@ class Stream(Generic[R]):
         # The asynchronous stream is used on its loop only.
         self._inner = inner
         self._loop = loop
-        #: Records of the last batch that no loop has taken yet: the next one begins with them.
-        self._ready: deque[R] = deque()
+        #: What no loop has taken yet, filled on the other thread: a wait that is interrupted (Ctrl-C) when
+        #: something has come leaves it here for the next one.
+        self._ready: deque[R | Gap] = deque()
         #: Whether a loop knows that there is no more.
         self._end_told = False
 
@@ -98,32 +99,30 @@ class Stream(Generic[R]):
         if not self._ready and not self._fetch(timeout_s):
             self._end_told = True
             raise self._over()
-        return self._ready.popleft()
+        return self._first()
 
     def __iter__(self) -> Iterator[R]:
         with self._while_open():
             while self._ready or self._fetch():
-                yield self._ready.popleft()
+                yield self._first()
             self._end_told = True
 
     def batches(self) -> Iterator[list[R]]:
         """Yield the records that have come since the last batch, oldest first: at least one, at most 64."""
         with self._while_open():
             while self._ready or self._fetch():
-                batch = list(self._ready)
-                self._ready.clear()
+                batch = [self._first()]
+                while self._ready and not isinstance(self._ready[0], Gap):
+                    batch.append(self._first())
                 yield batch
             self._end_told = True
 
     def with_gaps(self) -> Iterator[R | Gap]:
         """Yield records, and in its place each ``Gap`` that could not be filled, instead of raising it."""
         with self._while_open():
-            while True:
-                item = self._ready.popleft() if self._ready else self._take(_item(self._inner))
-                if item is None:
-                    self._end_told = True
-                    return
-                yield item
+            while self._ready or self._fetch_item():
+                yield self._ready.popleft()
+            self._end_told = True
 
     def __enter__(self) -> Self:
         return self.open()
@@ -163,8 +162,16 @@ class Stream(Generic[R]):
 
         Many at once: to cross from thread to thread costs as much as to read dozens of records.
         """
-        self._ready.extend(self._take(_batch(self._inner, timeout_s)) or ())
-        return bool(self._ready)
+        return bool(self._take(_collect(self._inner, self._ready, timeout_s)))
+
+    def _fetch_item(self) -> bool:
+        return bool(self._take(_collect_item(self._inner, self._ready)))
+
+    def _first(self) -> R:
+        item = self._ready.popleft()
+        if isinstance(item, Gap):
+            raise GapError(item)
+        return item
 
     def _take(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Wait for what comes; None: another thread has closed the broker."""
@@ -176,13 +183,20 @@ class Stream(Generic[R]):
             raise
 
 
-async def _batch(stream: Subscription[R], timeout_s: float | None) -> list[R]:
+async def _collect(stream: Subscription[R], into: deque[R | Gap], timeout_s: float | None) -> bool:
+    """Wait for records and put them where the loop takes them; False: the stream has ended."""
     try:
         async with asyncio.timeout(timeout_s):
-            return await anext(aiter(stream.batches()))
+            into.extend(await anext(aiter(stream.batches())))
     except StopAsyncIteration:
-        return []
+        return False
+    return True
 
 
-async def _item(stream: Subscription[R]) -> R | Gap | None:
-    return await anext(aiter(stream.with_gaps()), None)
+async def _collect_item(stream: Subscription[R], into: deque[R | Gap]) -> bool:
+    """Do the same with one record or gap."""
+    item = await anext(aiter(stream.with_gaps()), None)
+    if item is None:
+        return False
+    into.append(item)
+    return True
