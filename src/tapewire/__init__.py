@@ -7,8 +7,17 @@ from tapewire import sync
 from tapewire.client.bars import Bars
 from tapewire.client.broker import Broker
 from tapewire.client.buffer import BufferPolicy, Conflate, DropOldest, Fail, Spill
-from tapewire.client.callback import Callback
-from tapewire.client.command_result import Accepted, AllCanceled, GroupAccepted, NotDone, Rejected, Unknown
+from tapewire.client.callback import Callback, Callbacks
+from tapewire.client.command_result import (
+    Accepted,
+    AllCanceled,
+    CommandResult,
+    GroupAccepted,
+    NotDone,
+    Rejected,
+    Resolution,
+    Unknown,
+)
 from tapewire.client.endpoints import PRODUCTION, TEST, Endpoints
 from tapewire.client.errors import (
     AnswerTimeoutError,
@@ -45,11 +54,12 @@ from tapewire.client.events import (
     SilentEvent,
     WaitingEvent,
 )
-from tapewire.client.gap import Gap, GapState
+from tapewire.client.gap import Gap, GapLedger, GapState
 from tapewire.client.order_terms import OrderTerms
 from tapewire.client.order_ticket import OrderTicket
 from tapewire.client.orders import Orders
 from tapewire.client.portfolio import Portfolio
+from tapewire.client.pressure import Estimate
 from tapewire.client.states import SubscriptionState
 from tapewire.client.stream_status import StreamStatus
 from tapewire.client.subscription import Subscription
@@ -70,6 +80,7 @@ from tapewire.model import (
     InstrumentUpdate,
     LegacyStopOrder,
     Order,
+    OrderGroup,
     OrderScope,
     OrderStatus,
     Position,
@@ -107,9 +118,11 @@ __all__ = [
     "Callback",
     "CallbackEndedEvent",
     "CallbackFailedEvent",
+    "Callbacks",
     "ClosedError",
     "Cluster",
     "ClusterLevel",
+    "CommandResult",
     "Condition",
     "ConfigurationError",
     "Conflate",
@@ -119,6 +132,7 @@ __all__ = [
     "DerivativesRisk",
     "DropOldest",
     "Endpoints",
+    "Estimate",
     "Event",
     "Exchange",
     "Fail",
@@ -128,6 +142,7 @@ __all__ = [
     "Gap",
     "GapClosedEvent",
     "GapError",
+    "GapLedger",
     "GapOpenedEvent",
     "GapState",
     "GroupAccepted",
@@ -140,6 +155,7 @@ __all__ = [
     "NotDone",
     "NotSentError",
     "Order",
+    "OrderGroup",
     "OrderScope",
     "OrderStatus",
     "OrderTerms",
@@ -153,6 +169,7 @@ __all__ = [
     "RefusedError",
     "RefusedEvent",
     "Rejected",
+    "Resolution",
     "RestoredEvent",
     "Risk",
     "Security",
