@@ -126,9 +126,11 @@ class Connection(Generic[S]):
             self.state = ConnectionState.CLOSING
             self._transport.close(code, reason)
 
-    def abort(self) -> None:
-        """End the connection now."""
+    def abort(self, reason: str = "") -> None:
+        """End the connection now; ``reason`` is what ``on_lost`` tells, unless the end has one already."""
         if self._transport is not None:
+            if reason and self.end is None:
+                self.end = int(CloseCode.ABNORMAL), reason
             self._transport.abort()
 
     # --- inside -----------------------------------------------------------------------------------------

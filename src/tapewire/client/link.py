@@ -220,8 +220,7 @@ class Link:
     def reconnect(self, reason: str) -> None:
         """Drop the connection and open another."""
         if self._connection is not None:
-            self._connection.end = (int(CloseCode.ABNORMAL), reason)
-            self._connection.abort()
+            self._connection.abort(reason)
 
     # --- from one connection to the next ----------------------------------------------------------------
 
@@ -320,7 +319,7 @@ class Link:
             now_s = self._now()
             why = self._listen(heartbeat, connection, now_s) or self.subscriber.work(now_s)
             if why is not None:
-                connection.end = int(CloseCode.ABNORMAL), why
+                connection.abort(why)
                 break
             due_at_s = self.subscriber.due_at_s
             await self._wait_for_news(

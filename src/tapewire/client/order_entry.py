@@ -45,7 +45,7 @@ from tapewire.client.reach import Reach
 from tapewire.client.tokens import TokenKeeper
 from tapewire.ports.network import ConnectError, Connector
 from tapewire.ports.slots import Slot
-from tapewire.protocol.codes import CloseCode, ResultCode
+from tapewire.protocol.codes import ResultCode
 from tapewire.protocol.commands import OrderCommand
 from tapewire.protocol.messages import SystemMessage
 
@@ -346,8 +346,7 @@ class OrderEntry:
             pulse = heartbeat.look(link.connection.received, loop.time())
             if pulse is Pulse.DEAD:
                 log.warning("the order connection is silent and is ended")
-                link.connection.end = int(CloseCode.ABNORMAL), f"silent for {PING_TIMEOUT_S:g} s after a ping"
-                link.connection.abort()
+                link.connection.abort(f"silent for {PING_TIMEOUT_S:g} s after a ping")
                 await link.gone.wait()
                 return
             if pulse is Pulse.PING:
@@ -360,11 +359,11 @@ class OrderEntry:
             try:
                 await self._authorize(link)
             except TapewireError as error:
-                log.warning("the order connection was not authorized: %s", error)
                 if link.session.authority is Authority.AUTHORIZED:
                     # The old token is good until the broker says otherwise.
+                    log.warning("the order connection was not authorized: %s", error)
                     continue
-                link.connection.abort()
+                link.connection.abort(f"not authorized: {error}")
                 await link.gone.wait()
                 return
             if not link.gone.is_set():
@@ -427,7 +426,7 @@ class OrderEntry:
         if link.connection.received == received:
             # Nothing at all has come since: what is sent on such a connection is likely to be lost as well.
             log.warning("the order connection is silent and is ended")
-            link.connection.abort()
+            link.connection.abort(f"nothing came for {COMMAND_TIMEOUT_S:g} s")
 
 
 def _is_final(error: TapewireError) -> bool:

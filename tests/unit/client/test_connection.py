@@ -433,3 +433,14 @@ def test_nothing_is_sent_before_the_handshake_is_done() -> None:
     assert not connection.send(b"x")
     connection.close()
     assert connection.state is ConnectionState.OPENING
+
+
+def test_a_connection_that_is_dropped_says_why_unless_its_end_was_told_before() -> None:
+    dropped, closed = Line(), Line()
+    dropped.connection.abort("nobody answers")
+    assert dropped.transport.aborted
+    closed.connection.frame_received(CLOSE, close_payload(1013, "try later"), True, 0)
+    closed.connection.abort("nobody answers")
+    for line in (dropped, closed):
+        line.connection.disconnected(1006, "")
+    assert (dropped.lost, closed.lost) == ([(1006, "nobody answers")], [(1013, "try later")])

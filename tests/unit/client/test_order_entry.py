@@ -178,6 +178,23 @@ def test_after_401_to_a_command_it_is_rejected_and_the_next_one_is_sent_with_a_n
     run(scenario)
 
 
+def test_who_loses_a_command_with_the_right_to_it_is_told_so() -> None:
+    async def scenario(stage: Stage) -> None:
+        desk = stage.broker.desk
+        await submit(stage)
+        desk.reply_command = silence
+        waiting = asyncio.create_task(submit(stage))
+        await desk.asked(2)
+        desk.reply_authorize = refuse(403, "not you")
+        desk.reply_command = refuse(401)
+        await submit(stage)
+        end = await waiting
+        assert isinstance(end, Untold)
+        assert end.why == "the connection was lost (1006: not authorized: the broker refused: 403 not you)"
+
+    run(scenario)
+
+
 def test_a_renewal_that_is_not_answered_leaves_the_old_right() -> None:
     async def scenario(stage: Stage) -> None:
         await submit(stage)
