@@ -199,16 +199,29 @@ class OrderEntry:
             self._tell_waiting(error)
 
     async def close(self) -> None:
-        """End the connection; the outcome of what is in flight is unknown. Returns when no task is left."""
+        """End the connection; the outcome of what is in flight is unknown. Returns when no task is left.
+
+        Cancelled, it does not wait for the broker's goodbye.
+        """
         self._state = _State.CLOSED
         self._tokens.on_renewed = None
-        keeper, link = self._keeper, self._link
-        if keeper is not None:
-            keeper.cancel()
-            await asyncio.wait([keeper])
         self._tell_waiting(ClosedError("the broker was closed"))
-        if link is None or link.gone.is_set():
-            return
+        try:
+            if self._keeper is not None:
+                self._keeper.cancel()
+                await asyncio.wait([self._keeper])
+            if self._link is not None:
+                await self._end(self._link)
+        except BaseException:
+            if self._link is not None:
+                self._link.connection.abort()
+            raise
+        finally:
+            self._release()
+
+    @staticmethod
+    async def _end(link: _Link) -> None:
+        """End a connection in order; one that takes too long is dropped."""
         link.session.end("the broker was closed")
         link.connection.close()
         try:
@@ -217,9 +230,6 @@ class OrderEntry:
         except TimeoutError:
             link.connection.abort()
             await link.gone.wait()
-        except BaseException:
-            link.connection.abort()
-            raise
 
     # --- waiting for a connection -----------------------------------------------------------------------
 
@@ -245,10 +255,10 @@ class OrderEntry:
                 await asyncio.wait([self._opened, self._keeper], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 self._waiting -= 1
-            if self._is_ready or (self._state is _State.RESTORING and waits_for_restoring):
+            # The right may be lost again before this is noticed: the keeper is at it.
+            is_at_it = self._state is _State.OPENING or (self._state is _State.RESTORING and waits_for_restoring)
+            if self._is_ready or (is_at_it and not self._keeper.done()):
                 continue
-            if self._keeper.done() and not self._keeper.cancelled():
-                self._keeper.result()
             error = self._error or ClosedError("the broker was closed")
             raise NotSentError.because(error) from error
         assert self._link is not None
@@ -268,9 +278,13 @@ class OrderEntry:
         try:
             await self._restore()
         finally:
-            if self._slot is not None:
-                self._slot.release()
-                self._slot = None
+            if self._state is not _State.CLOSED:
+                self._release()
+
+    def _release(self) -> None:
+        if self._slot is not None:
+            self._slot.release()
+            self._slot = None
 
     async def _restore(self) -> None:
         """Open the connection, and again whenever one ends that was ready, until that is given up."""
@@ -333,7 +347,7 @@ class OrderEntry:
         if link.connection.end is not None:
             self.lost(link, ConnectionLostError(*link.connection.end))
         else:
-            self._become_ready()
+            self._become_ready(link)
         loop = asyncio.get_running_loop()
         heartbeat = Heartbeat(loop.time())
         while True:
@@ -366,12 +380,13 @@ class OrderEntry:
                 link.connection.abort(f"not authorized: {error}")
                 await link.gone.wait()
                 return
-            if not link.gone.is_set():
-                self._become_ready()
+            self._become_ready(link)
 
-    def _become_ready(self) -> None:
-        self._state = _State.READY
-        self._tell_waiting(None)
+    def _become_ready(self, link: _Link) -> None:
+        # An answer to another command may have taken the right away since.
+        if link.session.authority is Authority.AUTHORIZED:
+            self._state = _State.READY
+            self._tell_waiting(None)
 
     async def _authorize(self, link: _Link) -> None:
         """Show the newest token; one that the broker does not take is renewed once.

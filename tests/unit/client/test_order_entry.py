@@ -17,10 +17,12 @@ from tapewire.client.errors import ConnectError, LimitError, NotSentError, Refus
 from tapewire.client.heartbeat import PING_EVERY_S, PING_TIMEOUT_S
 from tapewire.client.order_entry import COMMAND_TIMEOUT_S, RESTORE_TRIES_MAX
 from tapewire.client.order_terms import OrderTerms, create_command
+from tapewire.client.quota import Quota
 from tapewire.model import GroupedType, Side
 from tapewire.ports.network import HandshakeRefusedError
 from tapewire.simulation import run_virtual
 from unit.client.stage import CLOSE, SECRET, Request, Stage, answer, numbered, settle, silence, staged, told
+from unit.client.test_quota import FakeSlots
 
 TERMS = OrderTerms(
     type=GroupedType.LIMIT, portfolio="D1", symbol="TEST", side=Side.BUY, lots=2, price=Decimal("10.50")
@@ -174,6 +176,28 @@ def test_after_401_to_a_command_it_is_rejected_and_the_next_one_is_sent_with_a_n
         assert len(stage.broker.desk.commands) == 3
         assert len(set(stage.broker.desk.tokens)) == 2
         assert len(stage.broker.desk.peers) == 1
+
+    run(scenario)
+
+
+def test_a_right_that_is_taken_away_with_the_next_message_is_waited_for() -> None:
+    async def scenario(stage: Stage) -> None:
+        desk = stage.broker.desk
+        await submit(stage)
+        desk.reply_command = silence
+        early = asyncio.create_task(submit(stage))
+        request = await desk.asked(2)
+        desk.reply_command = refuse(401)
+        await submit(stage)
+        replies = [
+            lambda shown: [answer(shown["guid"]), answer(request["guid"], 401, "too late")],
+            lambda shown: [answer(shown["guid"])],
+        ]
+        desk.reply_authorize = lambda shown: replies.pop(0)(shown)
+        desk.reply_command = desk.take
+        assert isinstance(await submit(stage), Taken)
+        assert isinstance(await early, Rejected)
+        assert (replies, len(desk.peers)) == ([], 1)
 
     run(scenario)
 
@@ -398,6 +422,38 @@ def test_a_broker_that_never_says_goodbye_is_left_after_a_second() -> None:
         began = now()
         await stage.entry.close()
         assert now() - began == pytest.approx(order_entry.CLOSE_TIMEOUT_S, abs=0.1)
+
+    run(scenario)
+
+
+def test_closing_that_is_cancelled_at_once_leaves_no_connection_open() -> None:
+    async def scenario(stage: Stage) -> None:
+        desk = stage.broker.desk
+        await submit(stage)
+        closing = asyncio.create_task(stage.entry.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        await settle()
+        assert desk.peer.end is not None
+        assert stage.entry._link is not None
+        assert stage.entry._link.gone.is_set()
+
+    run(scenario)
+
+
+def test_the_right_to_a_connection_is_given_back_when_that_has_ended() -> None:
+    async def scenario(stage: Stage) -> None:
+        slots = FakeSlots(1)
+        stage.entry._quota = Quota(stage.tokens, slots)
+        await submit(stage)
+        stage.broker.desk.answers_close = False
+        closing = asyncio.create_task(stage.entry.close())
+        await settle()
+        assert (slots.left, stage.broker.desk.peer.end) == (0, None)
+        await closing
+        assert slots.left == 1
 
     run(scenario)
 
