@@ -277,9 +277,25 @@ class OrderEntry:
         """Hold a connection, and the right to it, until that is given up."""
         try:
             await self._restore()
+        except Exception as error:
+            # A fault of our own: nobody may send on a connection that is not looked after.
+            log.exception("the order connection has failed")
+            self._failed(ClosedError(f"the order connection has failed: {error!r}"))
         finally:
             if self._state is not _State.CLOSED:
                 self._release()
+
+    def _failed(self, error: TapewireError) -> None:
+        """Drop the connection; the next command opens another."""
+        link, self._link = self._link, None
+        self._give_up(error)
+        if link is not None:
+            link.connection.abort(str(error))
+
+    def _give_up(self, error: TapewireError) -> None:
+        if self._state is not _State.CLOSED:
+            self._state = _State.IDLE
+        self._tell_waiting(error)
 
     def _release(self) -> None:
         if self._slot is not None:
@@ -297,8 +313,7 @@ class OrderEntry:
             except TapewireError as error:
                 tries += 1
                 if self._state is not _State.RESTORING or tries >= RESTORE_TRIES_MAX or _is_final(error):
-                    self._state = _State.IDLE
-                    self._tell_waiting(error)
+                    self._give_up(error)
                     return
                 log.warning("the order connection is not restored yet: %s", error)
                 self._error = error

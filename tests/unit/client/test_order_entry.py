@@ -13,7 +13,15 @@ import pytest
 from tapewire.client import order_entry
 from tapewire.client.command_end import CommandEnd, Taken, Untold
 from tapewire.client.command_result import Rejected
-from tapewire.client.errors import ConnectError, LimitError, NotSentError, RefusedError, TokenRefusedError
+from tapewire.client.command_session import CommandSession
+from tapewire.client.errors import (
+    ClosedError,
+    ConnectError,
+    LimitError,
+    NotSentError,
+    RefusedError,
+    TokenRefusedError,
+)
 from tapewire.client.heartbeat import PING_EVERY_S, PING_TIMEOUT_S
 from tapewire.client.order_entry import COMMAND_TIMEOUT_S, RESTORE_TRIES_MAX
 from tapewire.client.order_terms import OrderTerms, create_command
@@ -309,6 +317,51 @@ def test_connections_that_do_not_hold_are_not_opened_without_end() -> None:
         await asyncio.sleep(1_500)
         assert len(desk.peers) == RESTORE_TRIES_MAX
         assert isinstance(await submit(stage), Taken)
+
+    run(scenario)
+
+
+def fail(*_args: object) -> bytes:
+    raise RuntimeError("a fault of our own")
+
+
+def test_a_connection_whose_keeper_fails_carries_no_more_commands(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(stage: Stage) -> None:
+        desk, slots = stage.broker.desk, FakeSlots(1)
+        stage.entry._quota = Quota(stage.tokens, slots)
+        await submit(stage)
+        desk.reply_command = silence
+        await asyncio.sleep(PING_EVERY_S - 1)
+        waiting = asyncio.create_task(submit(stage))
+        with monkeypatch.context() as patched:
+            patched.setattr(CommandSession, "ping", fail)
+            end = await waiting
+        assert isinstance(end, Untold)
+        assert "the order connection has failed: RuntimeError('a fault of our own')" in end.why
+        assert "the order connection has failed" in caplog.text
+        await settle()
+        assert desk.peer.end is not None
+        assert slots.left == 1
+        desk.reply_command = desk.take
+        assert isinstance(await submit(stage), Taken)
+        assert (len(desk.peers), slots.left) == (2, 0)
+
+    run(scenario)
+
+
+def test_who_waits_for_a_connection_is_told_that_its_keeper_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(stage: Stage) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(CommandSession, "authorize", fail)
+            ends = await asyncio.gather(submit(stage), submit(stage), return_exceptions=True)
+        for end in ends:
+            assert isinstance(end, NotSentError)
+            assert isinstance(end.__cause__, ClosedError)
+            assert "the order connection has failed: RuntimeError" in str(end)
+        assert isinstance(await submit(stage), Taken)
+        assert len(stage.broker.desk.peers) == 2
 
     run(scenario)
 
