@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import random
 
-__all__ = ["ASKED_MAX_S", "BLOCKED_AFTER", "BLOCKED_S", "FIRST_S", "HELD_S", "LAST_S", "Backoff"]
+__all__ = [
+    "ASKED_MAX_S",
+    "BLOCKED_AFTER",
+    "BLOCKED_S",
+    "FIRST_S",
+    "HELD_S",
+    "LAST_S",
+    "REFUSING_STATUSES",
+    "Backoff",
+]
 
 #: The bound of the first pause, and of all late ones.
 FIRST_S = 1.0
 LAST_S = 30.0
 #: A connection has held when it lived so long: pauses begin anew. One that is cut at once does not reset them.
 HELD_S = 10.0
+#: The broker was there and did not want us; anything else may be a fault of its own, which passes.
+REFUSING_STATUSES = frozenset({401, 403, 406, 429})
 #: So many refusals in a row are a block: it does not heal by asking again.
 BLOCKED_AFTER = 8
 #: The least pause while blocked; the most is twice as long.
@@ -20,8 +31,8 @@ ASKED_MAX_S = 3_600.0
 
 
 class Backoff:
-    """Pauses of one link. Every pause is drawn from zero up (full jitter): programs that lost the same server at
-    the same moment do not come back at the same moment, however long it lasts.
+    """Pauses of one connection over its lives. Every pause is drawn from zero up (full jitter): programs that lost
+    the same server at the same moment do not come back at the same moment, however long it lasts.
     """
 
     def __init__(self, rng: random.Random) -> None:

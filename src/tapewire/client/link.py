@@ -29,7 +29,7 @@ from typing import Any, Protocol
 
 from tapewire.client import errors
 from tapewire.client.asking import Round
-from tapewire.client.backoff import HELD_S, Backoff
+from tapewire.client.backoff import HELD_S, REFUSING_STATUSES, Backoff
 from tapewire.client.connection import Connection, ConnectionState
 from tapewire.client.errors import ClosedError, ConnectionLostError, TapewireError
 from tapewire.client.events import (
@@ -62,8 +62,6 @@ CONNECT_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
 
 log = logging.getLogger("tapewire.client")
-
-_REFUSING_STATUSES = frozenset({401, 403, 406, 429})
 
 
 class LinkState(Enum):
@@ -268,7 +266,7 @@ class Link:
             except ConnectError as error:
                 reason, asked_s = error.reason, error.retry_after_s or 0.0
                 was_blocked = self._backoff.is_blocked
-                self._backoff.failed(was_refused=error.status in _REFUSING_STATUSES)
+                self._backoff.failed(was_refused=error.status in REFUSING_STATUSES)
                 if self._backoff.is_blocked and not was_blocked:
                     self._tell(BlockedEvent, reason=reason)
 

@@ -24,7 +24,7 @@ from enum import Enum
 from functools import partial
 
 from tapewire.client import errors
-from tapewire.client.backoff import ASKED_MAX_S
+from tapewire.client.backoff import HELD_S, REFUSING_STATUSES, Backoff
 from tapewire.client.command_end import CommandEnd
 from tapewire.client.command_session import COMMANDS_IN_FLIGHT_MAX, CommandSession
 from tapewire.client.command_states import Authority
@@ -59,13 +59,8 @@ AUTHORIZE_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 10.0
 #: How long an orderly end may take before the connection is dropped.
 CLOSE_TIMEOUT_S = 1.0
-#: Pauses between tries to restore double from the first to the last; each is drawn at random below that.
-RESTORE_FIRST_S = 1.0
-RESTORE_LAST_S = 30.0
-#: After so many in a row nothing is tried until somebody sends a command.
+#: After so many losses and tries since a connection last held, nothing is tried until somebody sends a command.
 RESTORE_TRIES_MAX = 10
-#: A connection that was ready for so long has held: pauses begin anew.
-HELD_S = 30.0
 #: Ends that came after their commands were given up; the oldest goes first.
 LATE_ENDS_MAX = 1_000
 
@@ -128,8 +123,6 @@ class OrderEntry:
         self._waiting = 0
         #: Why there is no connection.
         self._error: TapewireError | None = None
-        #: How long the broker wants to be left alone; it said so with its last refusal.
-        self._asked_pause_s = 0.0
         self._late: dict[str, CommandEnd] = {}
         tokens.on_renewed = self._token_renewed
 
@@ -282,6 +275,7 @@ class OrderEntry:
             log.exception("the order connection has failed")
             self._failed(ClosedError(f"the order connection has failed: {error!r}"))
         finally:
+            self._reach.held(self)
             if self._state is not _State.CLOSED:
                 self._release()
 
@@ -304,65 +298,70 @@ class OrderEntry:
 
     async def _restore(self) -> None:
         """Open the connection, and again whenever one ends that was ready, until that is given up."""
-        loop = asyncio.get_running_loop()
-        tries, pause_s = 0, RESTORE_FIRST_S
+        backoff = Backoff(self._random)
+        error: TapewireError
         while True:
-            self._asked_pause_s = 0.0
+            asked_s = 0.0
             try:
                 link = await self._open()
-            except TapewireError as error:
-                tries += 1
-                if self._state is not _State.RESTORING or tries >= RESTORE_TRIES_MAX or _is_final(error):
-                    self._give_up(error)
-                    return
+            except ConnectError as failure:
+                asked_s = failure.retry_after_s or 0.0
+                backoff.failed(was_refused=failure.status in REFUSING_STATUSES)
+                error = errors.ConnectError(self._url, failure.reason)
+                error.__cause__ = failure
                 log.warning("the order connection is not restored yet: %s", error)
-                self._error = error
+            except TapewireError as failure:
+                backoff.failed(was_refused=_is_refusal(failure))
+                error = failure
+                log.warning("the order connection is not restored yet: %s", error)
             else:
-                began = loop.time()
-                await self._serve(link)
-                if loop.time() - began >= HELD_S:
-                    tries, pause_s = 0, RESTORE_FIRST_S
-                    self._reach.held(self)
-                else:
-                    tries += 1
-                    if tries >= RESTORE_TRIES_MAX:
-                        self._state = _State.IDLE
-                        self._tell_waiting(self._error)
-                        return
-                log.warning("the order connection ended: %s", self._error)
-            drawn_s = self._random.uniform(0, pause_s)
-            if self._asked_pause_s:
-                await asyncio.sleep(self._asked_pause_s + drawn_s)
+                error = await self._live(link, backoff)
+                log.warning("the order connection ended: %s", error)
+            is_restoring = self._state is _State.RESTORING
+            if not is_restoring or backoff.tries >= RESTORE_TRIES_MAX or not error.retriable:
+                self._give_up(error)
+                return
+            self._error = error
+            seconds = backoff.pause_s(asked_s)
+            if asked_s or backoff.is_blocked:
+                # The broker was there and has said when to come back, or that it does not want us.
+                await asyncio.sleep(seconds)
             else:
-                await self._reach.pause(self, drawn_s)
-            pause_s = min(pause_s * 2, RESTORE_LAST_S)
+                await self._reach.pause(self, seconds)
 
     async def _open(self) -> _Link:
         """Return a new connection that is authorized, or leave none."""
         link = _Link(self)
         if self._slot is None:
             self._slot = self._quota.take()
-        try:
-            await self._connector.connect(self._url, link.connection, timeout_s=CONNECT_TIMEOUT_S)
-        except ConnectError as error:
-            self._asked_pause_s = min(error.retry_after_s or 0.0, ASKED_MAX_S)
-            raise errors.ConnectError(self._url, error.reason) from error
+        await self._connector.connect(self._url, link.connection, timeout_s=CONNECT_TIMEOUT_S)
         self._reach.got_through()
         self._link = link
         try:
             await self._authorize(link)
+            if link.connection.end is not None:
+                raise ConnectionLostError(*link.connection.end)
         except BaseException:
             link.connection.abort()
             raise
         return link
 
+    async def _live(self, link: _Link, backoff: Backoff) -> ConnectionLostError:
+        """Serve a connection that is authorized until it has ended; return how."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        await self._serve(link)
+        lived_s = loop.time() - began_s
+        backoff.lost(lived_s)
+        if lived_s >= HELD_S:
+            self._reach.held(self)
+        assert link.connection.end is not None, "a connection that has ended says why"
+        return ConnectionLostError(*link.connection.end)
+
     async def _serve(self, link: _Link) -> None:
         """Keep a connection authorized, and see that the other end lives, until it ends."""
         link.was_ready = True
-        if link.connection.end is not None:
-            self.lost(link, ConnectionLostError(*link.connection.end))
-        else:
-            self._become_ready(link)
+        self._become_ready(link)
         loop = asyncio.get_running_loop()
         heartbeat = Heartbeat(loop.time())
         while True:
@@ -459,8 +458,8 @@ class OrderEntry:
             link.connection.abort(f"nothing came for {COMMAND_TIMEOUT_S:g} s")
 
 
-def _is_final(error: TapewireError) -> bool:
-    return not error.retriable
+def _is_refusal(error: TapewireError) -> bool:
+    return isinstance(error, RefusedError) and error.code in REFUSING_STATUSES
 
 
 def _settle(ended: asyncio.Future[CommandEnd], timer: asyncio.TimerHandle, end: CommandEnd) -> None:

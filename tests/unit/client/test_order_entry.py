@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tapewire.client import order_entry
+from tapewire.client.backoff import BLOCKED_AFTER, BLOCKED_S, HELD_S
 from tapewire.client.command_end import CommandEnd, Taken, Untold
 from tapewire.client.command_result import Rejected
 from tapewire.client.command_session import CommandSession
@@ -290,14 +291,14 @@ def test_restoring_is_given_up_after_so_many_tries_and_begun_again_by_a_command(
             tries += 1
 
         # One that ends before it has held counts as a try.
-        await asyncio.sleep(order_entry.HELD_S)
+        await asyncio.sleep(HELD_S)
         accept, stage.broker.address.acceptor = stage.broker.address.acceptor, swallow
         stage.broker.desk.peer.transport.abort()
         await asyncio.sleep(1_500)
-        assert tries == RESTORE_TRIES_MAX
+        assert tries == RESTORE_TRIES_MAX - 1, "the loss counts"
         with pytest.raises(NotSentError, match="cannot connect"):
             await submit(stage)
-        assert tries == RESTORE_TRIES_MAX + 1
+        assert tries == RESTORE_TRIES_MAX
         stage.broker.address.acceptor = accept
         assert isinstance(await submit(stage), Taken)
 
@@ -543,19 +544,55 @@ def test_an_idle_order_connection_that_answers_no_ping_is_replaced_before_a_comm
     run(scenario)
 
 
+def refuse_orders(stage: Stage, status: int, *, retry_after_s: int | None = None) -> list[float]:
+    """Let nobody open the order socket; returns when it is tried."""
+    accept, tries = stage.broker.address.acceptor, list[float]()
+
+    def decide(path: str, client: str) -> Any:
+        if path != "/cws":
+            return accept(path, client)
+        tries.append(now())
+        raise HandshakeRefusedError(status, "No", "not now", retry_after_s=retry_after_s)
+
+    stage.broker.address.acceptor = decide
+    return tries
+
+
+@pytest.mark.parametrize("status", [401, 403, 406, 429])
+def test_a_login_that_is_blocked_is_asked_for_by_orders_as_seldom_as_by_streams(status: int) -> None:
+    async def scenario(stage: Stage) -> None:
+        await submit(stage)
+        await asyncio.sleep(HELD_S)
+        tries = refuse_orders(stage, status)
+        stage.broker.desk.peer.transport.abort()
+        await asyncio.sleep(600 + 3 * BLOCKED_S)
+        pauses = [later - earlier for earlier, later in itertools.pairwise(tries)]
+        assert len(tries) > BLOCKED_AFTER
+        assert all(pause < 60 for pause in pauses[: BLOCKED_AFTER - 1])
+        assert all(BLOCKED_S <= pause <= 2 * BLOCKED_S for pause in pauses[BLOCKED_AFTER - 1 :])
+
+    run(scenario)
+
+
+def test_an_order_connection_that_was_given_up_may_be_woken_again() -> None:
+    async def scenario(stage: Stage) -> None:
+        await submit(stage)
+        refuse_orders(stage, 503)
+        stage.broker.desk.peer.transport.abort()
+        await asyncio.sleep(15)
+        stage.entry._reach.got_through()
+        await asyncio.sleep(1_500)
+        assert stage.entry._state.value == "idle"
+        assert stage.entry not in stage.entry._reach._woken
+
+    run(scenario)
+
+
 def test_when_to_come_back_is_kept_by_the_order_connection_too() -> None:
     async def scenario(stage: Stage) -> None:
         await stage.entry.open()
         accept = stage.broker.address.acceptor
-        tries: list[float] = []
-
-        def refuse_orders(path: str, client: str) -> Any:
-            if path != "/cws":
-                return accept(path, client)
-            tries.append(now())
-            raise HandshakeRefusedError(429, "TooManyRequests", "not now", retry_after_s=60)
-
-        stage.broker.address.acceptor = refuse_orders
+        tries = refuse_orders(stage, 429, retry_after_s=60)
         stage.network.cut()
         await asyncio.sleep(200)
         stage.broker.address.acceptor = accept
