@@ -139,7 +139,8 @@ def assembled(
     # A system of one's own trades when it likes.
     hours = MOSCOW if where in (PRODUCTION, TEST) else AROUND_THE_CLOCK
     fleet = Fleet(where.ws, connector, tokens, rng, events, backfill, hours, quota, reach, relieves=relieves)
-    return Broker(where, fleet, OrderEntry(where.cws, connector, tokens, rng, quota, reach), events, tokens, gate)
+    entry = OrderEntry(where.cws, connector, tokens, rng, events, quota, reach)
+    return Broker(where, fleet, entry, events, tokens, gate)
 
 
 class Connecting:

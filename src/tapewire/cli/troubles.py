@@ -52,4 +52,4 @@ def _line(event: LostEvent | WaitingEvent | BlockedEvent, ago_s: float) -> str:
             what = f"blocked: {event.reason}"
         case LostEvent():
             what = f"lost ({event.code}{': ' + event.reason if event.reason else ''})"
-    return printable(f"connection {event.link} ({event.lane}) {what}")
+    return printable(f"{event.connection} {what}")

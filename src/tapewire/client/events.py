@@ -14,6 +14,7 @@ from tapewire.client.gap import Gap
 
 __all__ = [
     "EVENTS_KEPT_MAX",
+    "ORDERS",
     "BlockedEvent",
     "CallbackEndedEvent",
     "CallbackFailedEvent",
@@ -34,6 +35,9 @@ __all__ = [
 #: Events that wait for each of those who listen; the oldest goes first and is counted in ``Events.dropped``.
 EVENTS_KEPT_MAX = 1_000
 
+#: The lane of the connection for orders.
+ORDERS = "orders"
+
 _LOG = logging.getLogger("tapewire.client")
 
 
@@ -42,20 +46,28 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _OfLink(Event, frozen=True, kw_only=True):
-    """Something that happened to a connection; ``link`` is its number, ``lane`` what it is for."""
+    """Something that happened to a connection; ``link`` is its number, ``lane`` what it is for.
+
+    The one for orders has the number 0 and the lane ``orders``; those for streams count from 1.
+    """
 
     link: int
     lane: str
 
+    @property
+    def connection(self) -> str:
+        """The connection in words."""
+        return "the order connection" if self.lane == ORDERS else f"connection {self.link} ({self.lane})"
+
 
 class ConnectedEvent(_OfLink, frozen=True, kw_only=True):
-    """A connection is open."""
+    """A connection is open, and the one for orders authorized."""
 
     #: Whether it takes the place of one that was lost.
     is_again: bool
 
     def __str__(self) -> str:
-        return f"connection {self.link} ({self.lane}) is open{' again' if self.is_again else ''}"
+        return f"{self.connection} is open{' again' if self.is_again else ''}"
 
 
 class LostEvent(_OfLink, frozen=True, kw_only=True):
@@ -63,12 +75,13 @@ class LostEvent(_OfLink, frozen=True, kw_only=True):
 
     code: int
     reason: str
-    #: Streams that were on it.
+    #: Streams that were on it; the one for orders has none.
     streams: int
 
     def __str__(self) -> str:
         why = f"{self.code}: {self.reason}" if self.reason else str(self.code)
-        return f"connection {self.link} ({self.lane}) was lost ({why}) with {self.streams} streams"
+        carried = "" if self.lane == ORDERS else f" with {self.streams} streams"
+        return f"{self.connection} was lost ({why}){carried}"
 
 
 class WaitingEvent(_OfLink, frozen=True, kw_only=True):
@@ -79,9 +92,7 @@ class WaitingEvent(_OfLink, frozen=True, kw_only=True):
     reason: str
 
     def __str__(self) -> str:
-        return (
-            f"connection {self.link} ({self.lane}): try {self.tries + 1} in {self.seconds:.1f} s ({self.reason})"
-        )
+        return f"{self.connection}: try {self.tries + 1} in {self.seconds:.1f} s ({self.reason})"
 
 
 class BlockedEvent(_OfLink, frozen=True, kw_only=True):
@@ -90,7 +101,7 @@ class BlockedEvent(_OfLink, frozen=True, kw_only=True):
     reason: str
 
     def __str__(self) -> str:
-        return f"connection {self.link} ({self.lane}) is blocked: {self.reason}"
+        return f"{self.connection} is blocked: {self.reason}"
 
 
 class RestoredEvent(_OfLink, frozen=True, kw_only=True):
@@ -101,10 +112,7 @@ class RestoredEvent(_OfLink, frozen=True, kw_only=True):
     seconds: float
 
     def __str__(self) -> str:
-        return (
-            f"connection {self.link} ({self.lane}): {self.ok} streams restored, {self.refused} refused,"
-            f" in {self.seconds:.2f} s"
-        )
+        return f"{self.connection}: {self.ok} streams restored, {self.refused} refused, in {self.seconds:.2f} s"
 
 
 class RefusedEvent(Event, frozen=True, kw_only=True):
@@ -150,7 +158,7 @@ class OverflowEvent(Event, frozen=True, kw_only=True):
 class SilentEvent(Event, frozen=True, kw_only=True):
     """A stream, or a whole connection, has been silent for longer than it should, and what is done about it."""
 
-    #: The stream's name, or ``connection 2``.
+    #: The stream's name, ``connection 2`` or ``the order connection``.
     subject: str
     seconds: float
     action: str
@@ -170,7 +178,7 @@ class PressureEvent(_OfLink, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return (
-            f"connection {self.link} ({self.lane}): about {self.waiting} of {self.waiting_max} messages wait;"
+            f"{self.connection}: about {self.waiting} of {self.waiting_max} messages wait;"
             f" {self.stream}: {self.action}"
         )
 

@@ -20,8 +20,10 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections.abc import Callable
 from enum import Enum
 from functools import partial
+from typing import Any
 
 from tapewire.client import errors
 from tapewire.client.backoff import HELD_S, REFUSING_STATUSES, Backoff
@@ -37,6 +39,16 @@ from tapewire.client.errors import (
     NotSentError,
     RefusedError,
     TapewireError,
+)
+from tapewire.client.events import (
+    ORDERS,
+    BlockedEvent,
+    ConnectedEvent,
+    Event,
+    Events,
+    LostEvent,
+    SilentEvent,
+    WaitingEvent,
 )
 from tapewire.client.guid import new_guid
 from tapewire.client.heartbeat import PING_TIMEOUT_S, Heartbeat, Pulse
@@ -63,6 +75,9 @@ CLOSE_TIMEOUT_S = 1.0
 RESTORE_TRIES_MAX = 10
 #: Ends that came after their commands were given up; the oldest goes first.
 LATE_ENDS_MAX = 1_000
+
+
+_NAME = "the order connection"
 
 
 class _State(Enum):
@@ -105,17 +120,26 @@ class OrderEntry:
     """Sends commands on one connection of the order socket, which is opened by the first of them."""
 
     def __init__(
-        self, url: str, connector: Connector, tokens: TokenKeeper, rng: random.Random, quota: Quota, reach: Reach
+        self,
+        url: str,
+        connector: Connector,
+        tokens: TokenKeeper,
+        rng: random.Random,
+        events: Events,
+        quota: Quota,
+        reach: Reach,
     ) -> None:
         self._url = url
         self._connector = connector
         self._tokens = tokens
         self._random = rng
+        self._events = events
         self._quota = quota
         self._reach = reach
         #: The right to a connection; kept until restoring is given up.
         self._slot: Slot | None = None
         self._state = _State.IDLE
+        self._was_ready = False
         self._link: _Link | None = None
         self._keeper: asyncio.Task[None] | None = None
         #: What those wait for who need a ready connection.
@@ -187,7 +211,10 @@ class OrderEntry:
 
     def lost(self, link: _Link, error: ConnectionLostError) -> None:
         """Let no command wait from now on for a connection that was there and has ended."""
-        if link is self._link and link.was_ready and self._state is not _State.CLOSED:
+        if not link.was_ready or self._state is _State.CLOSED:
+            return
+        self._tell(LostEvent, code=error.code, reason=error.reason, streams=0)
+        if link is self._link:
             self._state = _State.RESTORING
             self._tell_waiting(error)
 
@@ -301,7 +328,7 @@ class OrderEntry:
         backoff = Backoff(self._random)
         error: TapewireError
         while True:
-            asked_s = 0.0
+            asked_s, was_blocked = 0.0, backoff.is_blocked
             try:
                 link = await self._open()
             except ConnectError as failure:
@@ -309,20 +336,22 @@ class OrderEntry:
                 backoff.failed(was_refused=failure.status in REFUSING_STATUSES)
                 error = errors.ConnectError(self._url, failure.reason)
                 error.__cause__ = failure
-                log.warning("the order connection is not restored yet: %s", error)
             except TapewireError as failure:
                 backoff.failed(was_refused=_is_refusal(failure))
                 error = failure
-                log.warning("the order connection is not restored yet: %s", error)
             else:
                 error = await self._live(link, backoff)
-                log.warning("the order connection ended: %s", error)
             is_restoring = self._state is _State.RESTORING
+            if is_restoring and backoff.is_blocked and not was_blocked:
+                self._tell(BlockedEvent, reason=_reason(error))
             if not is_restoring or backoff.tries >= RESTORE_TRIES_MAX or not error.retriable:
+                if is_restoring:
+                    log.warning("the order connection is not restored before the next command: %s", error)
                 self._give_up(error)
                 return
             self._error = error
             seconds = backoff.pause_s(asked_s)
+            self._tell(WaitingEvent, seconds=seconds, tries=backoff.tries, reason=_reason(error))
             if asked_s or backoff.is_blocked:
                 # The broker was there and has said when to come back, or that it does not want us.
                 await asyncio.sleep(seconds)
@@ -361,6 +390,8 @@ class OrderEntry:
     async def _serve(self, link: _Link) -> None:
         """Keep a connection authorized, and see that the other end lives, until it ends."""
         link.was_ready = True
+        self._tell(ConnectedEvent, is_again=self._was_ready)
+        self._was_ready = True
         self._become_ready(link)
         loop = asyncio.get_running_loop()
         heartbeat = Heartbeat(loop.time())
@@ -373,7 +404,8 @@ class OrderEntry:
                 return
             pulse = heartbeat.look(link.connection.received, loop.time())
             if pulse is Pulse.DEAD:
-                log.warning("the order connection is silent and is ended")
+                silent = SilentEvent(subject=_NAME, seconds=PING_TIMEOUT_S, action="connecting anew")
+                self._events.tell(silent)
                 link.connection.abort(f"silent for {PING_TIMEOUT_S:g} s after a ping")
                 await link.gone.wait()
                 return
@@ -445,6 +477,9 @@ class OrderEntry:
             raise ConnectionLostError(*link.connection.end)
         return answer
 
+    def _tell(self, kind: Callable[..., Event], **fields: Any) -> None:
+        self._events.tell(kind(link=0, lane=ORDERS, **fields))
+
     def _token_renewed(self) -> None:
         if self._link is not None and not self._link.gone.is_set():
             self._link.has_new_token = True
@@ -456,6 +491,10 @@ class OrderEntry:
             # Nothing at all has come since: what is sent on such a connection is likely to be lost as well.
             log.warning("the order connection is silent and is ended")
             link.connection.abort(f"nothing came for {COMMAND_TIMEOUT_S:g} s")
+
+
+def _reason(error: TapewireError) -> str:
+    return error.reason if isinstance(error, errors.ConnectError) else str(error)
 
 
 def _is_refusal(error: TapewireError) -> bool:

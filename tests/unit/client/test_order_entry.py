@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import re
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
@@ -598,5 +600,78 @@ def test_when_to_come_back_is_kept_by_the_order_connection_too() -> None:
         stage.broker.address.acceptor = accept
         assert len(tries) >= 2
         assert all(later - earlier >= 60 for earlier, later in itertools.pairwise(tries))
+
+    run(scenario)
+
+
+# --- what is told ---------------------------------------------------------------------------------------
+
+
+async def told_of_orders(stage: Stage, seconds: float) -> list[str]:
+    """Return what is said of the order connection in so many seconds from now on."""
+    events, lines = aiter(stage.client.events), list[str]()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            async for event in events:
+                lines += [str(event)] * ("the order connection" in str(event))
+                assert getattr(event, "lane", "orders") != "orders" or getattr(event, "link", 0) == 0
+    return lines
+
+
+def test_what_happens_to_the_order_connection_is_told_as_of_any_other() -> None:
+    async def scenario(stage: Stage) -> None:
+        telling = asyncio.create_task(told_of_orders(stage, 10))
+        await submit(stage)
+        stage.broker.desk.peer.transport.abort()
+        await stage.entry.open()
+        opened, lost, waiting, again = await telling
+        assert opened == "the order connection is open"
+        assert lost == "the order connection was lost (1006)"
+        assert re.fullmatch(
+            r"the order connection: try 2 in 0\.\d s \(the connection was lost \(1006\)\)", waiting
+        )
+        assert again == "the order connection is open again"
+
+    run(scenario)
+
+
+def test_a_silent_order_connection_is_told_with_what_is_done() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.entry.open()
+        stage.broker.desk.answers_pings = False
+        told = await told_of_orders(stage, PING_EVERY_S + PING_TIMEOUT_S + 1)
+        assert told[:2] == [
+            "the order connection has been silent for 5 s: connecting anew",
+            "the order connection was lost (1006: silent for 5 s after a ping)",
+        ]
+
+    run(scenario)
+
+
+def test_a_block_of_orders_is_told_once() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.entry.open()
+        refuse_orders(stage, 403)
+        stage.broker.desk.peer.transport.abort()
+        told = await told_of_orders(stage, 3 * BLOCKED_S)
+        assert [line for line in told if "blocked" in line] == [
+            "the order connection is blocked: broker.test:443: not now"
+        ]
+        assert len([line for line in told if "try" in line]) > BLOCKED_AFTER
+
+    run(scenario)
+
+
+def test_the_end_that_was_asked_for_and_a_first_opening_that_failed_are_no_events() -> None:
+    async def scenario(stage: Stage) -> None:
+        telling = asyncio.create_task(told_of_orders(stage, 10))
+        accept = stage.broker.address.acceptor
+        refuse_orders(stage, 503)
+        with pytest.raises(NotSentError):
+            await submit(stage)
+        stage.broker.address.acceptor = accept
+        await submit(stage)
+        await stage.entry.close()
+        assert await telling == ["the order connection is open"]
 
     run(scenario)
