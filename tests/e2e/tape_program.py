@@ -11,7 +11,7 @@ import pytest
 
 import tapewire
 from tapewire.app import Settings, System
-from tapewire.client import backoff, heartbeat, link
+from tapewire.client import attended, backoff, heartbeat
 from tapewire.client.broker import Broker
 from tapewire.client.events import LostEvent, RestoredEvent
 from tapewire.client.subscription import Subscription
@@ -98,7 +98,7 @@ def fast(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setattr(backoff, "FIRST_S", 0.1)
     monkeypatch.setattr(heartbeat, "PING_EVERY_S", 0.6)
-    for module in (heartbeat, link):
+    for module in (heartbeat, attended):
         monkeypatch.setattr(module, "PING_TIMEOUT_S", 0.4)
 
 

@@ -38,10 +38,15 @@ class Heartbeat:
         """When to look again at the latest."""
         return self._ping_at_s if self._dead_at_s is None else min(self._ping_at_s, self._dead_at_s)
 
+    def hurry(self, received: int, now_s: float) -> None:
+        """Let the next look ask for a sign of life, unless one is being waited for."""
+        self._note(received)
+        if self._dead_at_s is None:
+            self._ping_at_s = now_s
+
     def look(self, received: int, now_s: float) -> Pulse:
         """Look at the number of messages that have come in so far; after ``PING`` a ping has been sent."""
-        if received != self._received:
-            self._received, self._dead_at_s = received, None
+        self._note(received)
         if self._dead_at_s is not None and now_s >= self._dead_at_s:
             return Pulse.DEAD
         if now_s >= self._ping_at_s:
@@ -50,3 +55,7 @@ class Heartbeat:
                 self._dead_at_s = now_s + PING_TIMEOUT_S
             return Pulse.PING
         return Pulse.FINE
+
+    def _note(self, received: int) -> None:
+        if received != self._received:
+            self._received, self._dead_at_s = received, None

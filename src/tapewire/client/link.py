@@ -10,7 +10,7 @@ what     how it is noticed and what follows
 =======  =======================================================================================================
 cut      the transport says so: all streams are restoring, the next try comes after a pause with jitter, or as
          soon as another connection of the program has got through
-silence  a ping every ``PING_EVERY_S``; nothing at all within ``PING_TIMEOUT_S``: the connection is dropped
+silence  pings are not answered (:class:`Attended`): the connection is dropped
 mute     requests for streams are not answered at all, though it sends other things: the connection is dropped
 =======  =======================================================================================================
 
@@ -29,6 +29,7 @@ from typing import Any, Protocol
 
 from tapewire.client import errors
 from tapewire.client.asking import Round
+from tapewire.client.attended import CLOSE_TIMEOUT_S, Attended
 from tapewire.client.backoff import HELD_S, REFUSING_STATUSES, Backoff
 from tapewire.client.connection import Connection, ConnectionState
 from tapewire.client.errors import ClosedError, ConnectionLostError, TapewireError
@@ -42,7 +43,6 @@ from tapewire.client.events import (
     SilentEvent,
     WaitingEvent,
 )
-from tapewire.client.heartbeat import PING_TIMEOUT_S, Heartbeat, Pulse
 from tapewire.client.pings import Pings
 from tapewire.client.planner import Lane
 from tapewire.client.pressure import Pressure
@@ -56,10 +56,6 @@ from tapewire.ports.slots import Slot
 from tapewire.protocol.codes import CloseCode
 
 __all__ = ["Link", "LinkOwner", "LinkState"]
-
-CONNECT_TIMEOUT_S = 10.0
-#: How long an orderly end may take before the connection is dropped.
-CLOSE_TIMEOUT_S = 1.0
 
 log = logging.getLogger("tapewire.client")
 
@@ -133,10 +129,9 @@ class Link:
         #: The right to this connection, kept over all its lives.
         self._slot: Slot | None = None
         self._backoff = Backoff(rng)
-        self._connection: Connection[Session] | None = None
+        self._attended: Attended[Session] | None = None
         #: Of the connection of now, or of the last one.
         self._pings: Pings | None = None
-        self._news = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._is_closing = False
         self._was_open = False
@@ -144,6 +139,10 @@ class Link:
 
     def __repr__(self) -> str:
         return f"<Link {self.number} {self.lane.value} {self.state.value}, {len(self.subscriber.feeds)} feeds>"
+
+    @property
+    def _connection(self) -> Connection[Session] | None:
+        return None if self._attended is None else self._attended.connection
 
     @property
     def received(self) -> int:
@@ -176,7 +175,7 @@ class Link:
         """
         self._slot = self._quota.take()
         try:
-            connection = await self._connect()
+            attended = await self._connect()
         except ConnectError as error:
             self._ended()
             raise errors.ConnectError(self._url, error.reason) from error
@@ -184,11 +183,11 @@ class Link:
             self._ended()
             raise
         if self._is_closing:
-            connection.abort()
+            attended.connection.abort()
             self._ended()
             raise ClosedError("the broker was closed")
-        self._entered(connection)
-        self._running = asyncio.create_task(self._run(connection), name=f"connection {self.number}")
+        self._entered(attended)
+        self._running = asyncio.create_task(self._run(attended), name=f"connection {self.number}")
 
     async def close(self) -> None:
         """End the connection and try no more. Cancelled, it does not wait for the broker's goodbye."""
@@ -222,9 +221,9 @@ class Link:
 
     # --- from one connection to the next ----------------------------------------------------------------
 
-    async def _run(self, connection: Connection[Session]) -> None:
+    async def _run(self, attended: Attended[Session]) -> None:
         try:
-            await self._keep(connection)
+            await self._keep(attended)
         except Exception as error:
             # A fault of our own: streams that nobody keeps must not look as if they were quiet.
             log.exception("connection %d has failed", self.number)
@@ -233,11 +232,12 @@ class Link:
             self._ended()
             self._owner.link_failed(self, ClosedError(f"connection {self.number} has failed: {error!r}"))
 
-    async def _keep(self, connection: Connection[Session]) -> None:
+    async def _keep(self, attended: Attended[Session]) -> None:
         loop = asyncio.get_running_loop()
         while True:
             opened_at_s = loop.time()
-            await self._serve(connection)
+            await self._serve(attended)
+            connection = attended.connection
             self._left(connection)
             if self._is_closing:
                 return
@@ -246,10 +246,10 @@ class Link:
             self._backoff.lost(lived_s)
             if lived_s >= HELD_S:
                 self._reach.held(self)
-            connection = await self._connect_again(str(ConnectionLostError(*connection.end)))
-            self._entered(connection)
+            attended = await self._connect_again(str(ConnectionLostError(*connection.end)))
+            self._entered(attended)
 
-    async def _connect_again(self, reason: str) -> Connection[Session]:
+    async def _connect_again(self, reason: str) -> Attended[Session]:
         """Try until there is a connection, with pauses."""
         asked_s = 0.0
         while True:
@@ -270,14 +270,14 @@ class Link:
                 if self._backoff.is_blocked and not was_blocked:
                     self._tell(BlockedEvent, reason=reason)
 
-    async def _connect(self) -> Connection[Session]:
+    async def _connect(self) -> Attended[Session]:
         self.state = LinkState.CONNECTING
-        connection = Connection(Session(), lambda _code, _reason: self._wake())
-        await self._connector.connect(self._url, connection, timeout_s=CONNECT_TIMEOUT_S)
-        return connection
+        attended = Attended(Session(), self.ping, self._silent)
+        await attended.open(self._connector, self._url)
+        return attended
 
-    def _entered(self, connection: Connection[Session]) -> None:
-        self._connection = connection
+    def _entered(self, attended: Attended[Session]) -> None:
+        connection, self._attended = attended.connection, attended
         self._pings = Pings(connection, self._tokens, self._random)
         self.pressure = Pressure()
         self.state = LinkState.OPEN
@@ -292,7 +292,7 @@ class Link:
         if self._pings is not None:
             self._pings.look()
         self._received_before += connection.received
-        self._connection = None
+        self._attended = None
         self.subscriber.leave()
         if self._is_closing:
             return
@@ -308,57 +308,26 @@ class Link:
 
     # --- one connection ---------------------------------------------------------------------------------
 
-    async def _serve(self, connection: Connection[Session]) -> None:
+    async def _serve(self, attended: Attended[Session]) -> None:
         """Ask for what is wanted and see that the other end lives, until the connection ends."""
-        heartbeat = Heartbeat(self._now())
-        while connection.is_open:
-            # What happens from here on is seen by the next look.
-            self._news.clear()
-            now_s = self._now()
-            why = self._listen(heartbeat, connection, now_s) or self.subscriber.work(now_s)
+        attended.begin()
+        while attended.connection.is_open:
+            why = self.subscriber.work(self._now())
             if why is not None:
-                connection.abort(why)
+                attended.connection.abort(why)
                 break
-            due_at_s = self.subscriber.due_at_s
-            await self._wait_for_news(
-                heartbeat.due_at_s if due_at_s is None else min(heartbeat.due_at_s, due_at_s)
-            )
-        await self._until_gone(connection)
+            await attended.wait(self.subscriber.due_at_s)
+        await attended.ended()
 
-    def _listen(self, heartbeat: Heartbeat, connection: Connection[Session], now_s: float) -> str | None:
-        """Ask for a sign of life when it is time; says why the connection is of no use, if it is."""
-        pulse = heartbeat.look(connection.received, now_s)
-        if pulse is Pulse.PING:
-            self.ping()
-        elif pulse is Pulse.DEAD:
-            subject = f"connection {self.number}"
-            self._events.tell(SilentEvent(subject=subject, seconds=PING_TIMEOUT_S, action="connecting anew"))
-            return f"silent for {PING_TIMEOUT_S:g} s after a ping"
-        return None
-
-    async def _until_gone(self, connection: Connection[Session]) -> None:
-        """Wait for the end of a connection that is ending; one that is to end, or takes too long, is dropped."""
-        closed_by_s = self._now() + (0 if connection.is_open else CLOSE_TIMEOUT_S)
-        while not connection.is_closed and self._now() < closed_by_s:
-            self._news.clear()
-            await self._wait_for_news(closed_by_s)
-        if not connection.is_closed:
-            connection.abort()
-        while not connection.is_closed:
-            self._news.clear()
-            await self._news.wait()
-
-    async def _wait_for_news(self, until_s: float | None) -> None:
-        try:
-            async with asyncio.timeout_at(until_s):
-                await self._news.wait()
-        except TimeoutError:
-            return
+    def _silent(self, seconds: float) -> None:
+        subject = f"connection {self.number}"
+        self._events.tell(SilentEvent(subject=subject, seconds=seconds, action="connecting anew"))
 
     # --- the rest ---------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
-        self._news.set()
+        if self._attended is not None:
+            self._attended.wake()
 
     def _restored(self, result: Round) -> None:
         self._tell(RestoredEvent, ok=result.ok, refused=result.refused, seconds=result.seconds)

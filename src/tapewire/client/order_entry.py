@@ -17,7 +17,6 @@ A command is never kept for a later connection and never sent twice: its price i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -28,11 +27,8 @@ from typing import Any
 from tapewire.client import errors
 from tapewire.client.backoff import HELD_S, REFUSING_STATUSES, Backoff
 from tapewire.client.command_end import CommandEnd
-from tapewire.client.command_session import COMMANDS_IN_FLIGHT_MAX, CommandSession
-from tapewire.client.command_states import Authority
-from tapewire.client.connection import Connection
+from tapewire.client.command_session import COMMANDS_IN_FLIGHT_MAX
 from tapewire.client.errors import (
-    AnswerTimeoutError,
     ClosedError,
     ConnectionLostError,
     LimitError,
@@ -51,33 +47,27 @@ from tapewire.client.events import (
     WaitingEvent,
 )
 from tapewire.client.guid import new_guid
-from tapewire.client.heartbeat import PING_TIMEOUT_S, Heartbeat, Pulse
+from tapewire.client.heartbeat import PING_TIMEOUT_S
+from tapewire.client.order_connection import OrderConnection
 from tapewire.client.quota import Quota
 from tapewire.client.reach import Reach
 from tapewire.client.tokens import TokenKeeper
 from tapewire.ports.network import ConnectError, Connector
 from tapewire.ports.slots import Slot
-from tapewire.protocol.codes import ResultCode
 from tapewire.protocol.commands import OrderCommand
-from tapewire.protocol.messages import SystemMessage
 
 __all__ = ["OrderEntry"]
 
 log = logging.getLogger("tapewire.client")
 
-CONNECT_TIMEOUT_S = 10.0
-AUTHORIZE_TIMEOUT_S = 10.0
 #: When a command that is not answered ends with an unknown outcome.
 COMMAND_TIMEOUT_S = 10.0
-#: How long an orderly end may take before the connection is dropped.
-CLOSE_TIMEOUT_S = 1.0
+#: When a command that is not answered lets the connection be asked for a sign of life.
+DOUBT_AFTER_S = COMMAND_TIMEOUT_S - PING_TIMEOUT_S
 #: After so many losses and tries since a connection last held, nothing is tried until somebody sends a command.
 RESTORE_TRIES_MAX = 10
 #: Ends that came after their commands were given up; the oldest goes first.
 LATE_ENDS_MAX = 1_000
-
-
-_NAME = "the order connection"
 
 
 class _State(Enum):
@@ -86,34 +76,6 @@ class _State(Enum):
     READY = "ready"
     RESTORING = "restoring"
     CLOSED = "closed"
-
-
-class _Link:
-    """One connection with its session, and what has happened to it."""
-
-    def __init__(self, entry: OrderEntry) -> None:
-        self._entry = entry
-        self.session = CommandSession(self._authority_lost, entry.came_late)
-        self.connection = Connection(self.session, self._lost)
-        self.gone = asyncio.Event()
-        #: Something has happened that the keeper looks at.
-        self.news = asyncio.Event()
-        self.has_new_token = False
-        #: Whether commands could be sent on it.
-        self.was_ready = False
-        #: Which token it was authorized with, by the keeper's count.
-        self.authorized_with = 0
-
-    def _authority_lost(self) -> None:
-        self.news.set()
-        self._entry.must_authorize()
-
-    def _lost(self, code: int, reason: str) -> None:
-        self.gone.set()
-        self.news.set()
-        error = ConnectionLostError(code, reason)
-        self._entry.lost(self, error)
-        self.session.end(str(error))
 
 
 class OrderEntry:
@@ -140,7 +102,7 @@ class OrderEntry:
         self._slot: Slot | None = None
         self._state = _State.IDLE
         self._was_ready = False
-        self._link: _Link | None = None
+        self._connection: OrderConnection | None = None
         self._keeper: asyncio.Task[None] | None = None
         #: What those wait for who need a ready connection.
         self._opened: asyncio.Future[None] | None = None
@@ -174,25 +136,21 @@ class OrderEntry:
             LimitError: As many commands as may be are in flight; nothing was sent.
             NotSentError: There is no connection to send it on; nothing was sent.
         """
-        in_flight = self._link.session.in_flight if self._link is not None else 0
+        in_flight = self._connection.session.in_flight if self._connection is not None else 0
         if self._waiting + in_flight >= COMMANDS_IN_FLIGHT_MAX:
             asked = self._waiting + in_flight + 1
             raise LimitError("commands in flight", asked, COMMANDS_IN_FLIGHT_MAX, passes=True)
-        link = await self._until_ready(waits_for_restoring=False)
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[CommandEnd] = loop.create_future()
-        received = link.connection.received
-        timer = loop.call_later(COMMAND_TIMEOUT_S, self._timed_out, link, command.guid, received)
-        try:
-            message = link.session.send(command, partial(_settle, ended, timer))
-        except TapewireError:
-            timer.cancel()
-            raise
-        if not link.connection.send(message):
-            timer.cancel()
-            link.session.withdraw(command.guid)
+        connection = await self._until_ready(waits_for_restoring=False)
+        flight, guid = _Flight(), command.guid
+        message = connection.session.send(command, flight.settle)
+        if not connection.send(message):
+            connection.session.withdraw(guid)
             raise NotSentError("the order connection is ending")
-        return await ended
+        # Whether anybody is there is known by the time when the command is given up.
+        flight.after(DOUBT_AFTER_S, partial(connection.doubt, connection.received))
+        why = f"no answer within {COMMAND_TIMEOUT_S:g} s"
+        flight.after(COMMAND_TIMEOUT_S, partial(connection.session.give_up, guid, why))
+        return await flight.ended
 
     def late_end(self, guid: str) -> CommandEnd | None:
         """Return how a command ended that was answered after it had been given up, None if it was not."""
@@ -209,14 +167,18 @@ class OrderEntry:
         if self._state is _State.READY:
             self._state = _State.OPENING
 
-    def lost(self, link: _Link, error: ConnectionLostError) -> None:
+    def lost(self, connection: OrderConnection, error: ConnectionLostError) -> None:
         """Let no command wait from now on for a connection that was there and has ended."""
-        if not link.was_ready or self._state is _State.CLOSED:
+        if not connection.was_ready or self._state is _State.CLOSED:
             return
         self._tell(LostEvent, code=error.code, reason=error.reason, streams=0)
-        if link is self._link:
+        if connection is self._connection:
             self._state = _State.RESTORING
             self._tell_waiting(error)
+
+    def silent(self, seconds: float) -> None:
+        """Tell that nobody answers on the connection."""
+        self._events.tell(SilentEvent(subject="the order connection", seconds=seconds, action="connecting anew"))
 
     async def close(self) -> None:
         """End the connection; the outcome of what is in flight is unknown. Returns when no task is left.
@@ -230,26 +192,14 @@ class OrderEntry:
             if self._keeper is not None:
                 self._keeper.cancel()
                 await asyncio.wait([self._keeper])
-            if self._link is not None:
-                await self._end(self._link)
+            if self._connection is not None:
+                await self._connection.close("the broker was closed")
         except BaseException:
-            if self._link is not None:
-                self._link.connection.abort()
+            if self._connection is not None:
+                self._connection.abort()
             raise
         finally:
             self._release()
-
-    @staticmethod
-    async def _end(link: _Link) -> None:
-        """End a connection in order; one that takes too long is dropped."""
-        link.session.end("the broker was closed")
-        link.connection.close()
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await link.gone.wait()
-        except TimeoutError:
-            link.connection.abort()
-            await link.gone.wait()
 
     # --- waiting for a connection -----------------------------------------------------------------------
 
@@ -257,7 +207,7 @@ class OrderEntry:
     def _is_ready(self) -> bool:
         return self._state is _State.READY
 
-    async def _until_ready(self, *, waits_for_restoring: bool) -> _Link:
+    async def _until_ready(self, *, waits_for_restoring: bool) -> OrderConnection:
         if self._state is _State.RESTORING and not waits_for_restoring:
             raise NotSentError(f"the order connection is being restored: {self._error}")
         if self._state is _State.CLOSED:
@@ -281,8 +231,8 @@ class OrderEntry:
                 continue
             error = self._error or ClosedError("the broker was closed")
             raise NotSentError.because(error) from error
-        assert self._link is not None
-        return self._link
+        assert self._connection is not None
+        return self._connection
 
     def _tell_waiting(self, error: TapewireError | None) -> None:
         """Wake who waits for a connection: there is one, or there will be none."""
@@ -308,10 +258,10 @@ class OrderEntry:
 
     def _failed(self, error: TapewireError) -> None:
         """Drop the connection; the next command opens another."""
-        link, self._link = self._link, None
+        connection, self._connection = self._connection, None
         self._give_up(error)
-        if link is not None:
-            link.connection.abort(str(error))
+        if connection is not None:
+            connection.abort(str(error))
 
     def _give_up(self, error: TapewireError) -> None:
         if self._state is not _State.CLOSED:
@@ -330,7 +280,7 @@ class OrderEntry:
         while True:
             asked_s, was_blocked = 0.0, backoff.is_blocked
             try:
-                link = await self._open()
+                connection = await self._open()
             except ConnectError as failure:
                 asked_s = failure.retry_after_s or 0.0
                 backoff.failed(was_refused=failure.status in REFUSING_STATUSES)
@@ -340,7 +290,7 @@ class OrderEntry:
                 backoff.failed(was_refused=_is_refusal(failure))
                 error = failure
             else:
-                error = await self._live(link, backoff)
+                error = await self._live(connection, backoff)
             is_restoring = self._state is _State.RESTORING
             if is_restoring and backoff.is_blocked and not was_blocked:
                 self._tell(BlockedEvent, reason=_reason(error))
@@ -358,139 +308,71 @@ class OrderEntry:
             else:
                 await self._reach.pause(self, seconds)
 
-    async def _open(self) -> _Link:
+    async def _open(self) -> OrderConnection:
         """Return a new connection that is authorized, or leave none."""
-        link = _Link(self)
+        connection = OrderConnection(self._tokens, self._random, self)
         if self._slot is None:
             self._slot = self._quota.take()
-        await self._connector.connect(self._url, link.connection, timeout_s=CONNECT_TIMEOUT_S)
+        await connection.open(self._connector, self._url)
         self._reach.got_through()
-        self._link = link
+        self._connection = connection
         try:
-            await self._authorize(link)
-            if link.connection.end is not None:
-                raise ConnectionLostError(*link.connection.end)
+            await connection.authorize()
+            if connection.end is not None:
+                raise ConnectionLostError(*connection.end)
         except BaseException:
-            link.connection.abort()
+            connection.abort()
             raise
-        return link
+        return connection
 
-    async def _live(self, link: _Link, backoff: Backoff) -> ConnectionLostError:
+    async def _live(self, connection: OrderConnection, backoff: Backoff) -> ConnectionLostError:
         """Serve a connection that is authorized until it has ended; return how."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        await self._serve(link)
+        await self._serve(connection)
         lived_s = loop.time() - began_s
         backoff.lost(lived_s)
         if lived_s >= HELD_S:
             self._reach.held(self)
-        assert link.connection.end is not None, "a connection that has ended says why"
-        return ConnectionLostError(*link.connection.end)
+        assert connection.end is not None, "a connection that has ended says why"
+        return ConnectionLostError(*connection.end)
 
-    async def _serve(self, link: _Link) -> None:
+    async def _serve(self, connection: OrderConnection) -> None:
         """Keep a connection authorized, and see that the other end lives, until it ends."""
-        link.was_ready = True
+        connection.begin()
         self._tell(ConnectedEvent, is_again=self._was_ready)
         self._was_ready = True
-        self._become_ready(link)
-        loop = asyncio.get_running_loop()
-        heartbeat = Heartbeat(loop.time())
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(heartbeat.due_at_s):
-                    await link.news.wait()
-            link.news.clear()
-            if link.gone.is_set():
-                return
-            pulse = heartbeat.look(link.connection.received, loop.time())
-            if pulse is Pulse.DEAD:
-                silent = SilentEvent(subject=_NAME, seconds=PING_TIMEOUT_S, action="connecting anew")
-                self._events.tell(silent)
-                link.connection.abort(f"silent for {PING_TIMEOUT_S:g} s after a ping")
-                await link.gone.wait()
-                return
-            if pulse is Pulse.PING:
-                link.connection.send(link.session.ping(self.new_guid()))
-            needs_authority = link.session.authority is not Authority.AUTHORIZED
-            if not needs_authority and not link.has_new_token:
+        self._become_ready(connection)
+        while connection.is_open:
+            if not connection.needs_token:
+                await connection.wait()
                 continue
-            if needs_authority:
+            if not connection.is_authorized:
                 self.must_authorize()
             try:
-                await self._authorize(link)
+                await connection.authorize()
             except TapewireError as error:
-                if link.session.authority is Authority.AUTHORIZED:
-                    # The old token is good until the broker says otherwise.
-                    log.warning("the order connection was not authorized: %s", error)
-                    continue
-                link.connection.abort(f"not authorized: {error}")
-                await link.gone.wait()
-                return
-            self._become_ready(link)
+                if not connection.is_authorized:
+                    connection.abort(f"not authorized: {error}")
+                    break
+                # The old token is good until the broker says otherwise.
+                log.warning("the order connection was not authorized: %s", error)
+            else:
+                self._become_ready(connection)
+        await connection.ended()
 
-    def _become_ready(self, link: _Link) -> None:
+    def _become_ready(self, connection: OrderConnection) -> None:
         # An answer to another command may have taken the right away since.
-        if link.session.authority is Authority.AUTHORIZED:
+        if connection.is_authorized:
             self._state = _State.READY
             self._tell_waiting(None)
-
-    async def _authorize(self, link: _Link) -> None:
-        """Show the newest token; one that the broker does not take is renewed once.
-
-        Raises:
-            RefusedError: The broker does not take a new token either.
-            AnswerTimeoutError: It did not answer.
-            ConnectionLostError: The connection ended first.
-        """
-        link.has_new_token = False
-        is_stale = (
-            link.session.authority is not Authority.AUTHORIZED and link.authorized_with == self._tokens.fetched
-        )
-        if is_stale:
-            await self._tokens.renew()
-        answer = await self._show_token(link)
-        if answer.http_code == ResultCode.UNAUTHORIZED:
-            if link.authorized_with == self._tokens.fetched:
-                await self._tokens.renew()
-            answer = await self._show_token(link)
-        if not answer.ok:
-            raise RefusedError(answer.http_code, answer.message)
-
-    async def _show_token(self, link: _Link) -> SystemMessage:
-        link.has_new_token = False
-        answered: asyncio.Future[SystemMessage | None] = asyncio.get_running_loop().create_future()
-        token = self._tokens.current()
-        link.authorized_with = self._tokens.fetched
-        message = link.session.authorize(self.new_guid(), token, partial(_set, answered))
-        link.connection.send(message)
-        try:
-            async with asyncio.timeout(AUTHORIZE_TIMEOUT_S):
-                answer = await answered
-        except TimeoutError:
-            link.session.give_up_authorizing()
-            raise AnswerTimeoutError(AUTHORIZE_TIMEOUT_S) from None
-        except asyncio.CancelledError:
-            link.session.give_up_authorizing()
-            raise
-        if answer is None:
-            assert link.connection.end is not None
-            raise ConnectionLostError(*link.connection.end)
-        return answer
 
     def _tell(self, kind: Callable[..., Event], **fields: Any) -> None:
         self._events.tell(kind(link=0, lane=ORDERS, **fields))
 
     def _token_renewed(self) -> None:
-        if self._link is not None and not self._link.gone.is_set():
-            self._link.has_new_token = True
-            self._link.news.set()
-
-    def _timed_out(self, link: _Link, guid: str, received: int) -> None:
-        link.session.give_up(guid, f"no answer within {COMMAND_TIMEOUT_S:g} s")
-        if link.connection.received == received:
-            # Nothing at all has come since: what is sent on such a connection is likely to be lost as well.
-            log.warning("the order connection is silent and is ended")
-            link.connection.abort(f"nothing came for {COMMAND_TIMEOUT_S:g} s")
+        if self._connection is not None:
+            self._connection.token_renewed()
 
 
 def _reason(error: TapewireError) -> str:
@@ -501,13 +383,22 @@ def _is_refusal(error: TapewireError) -> bool:
     return isinstance(error, RefusedError) and error.code in REFUSING_STATUSES
 
 
-def _settle(ended: asyncio.Future[CommandEnd], timer: asyncio.TimerHandle, end: CommandEnd) -> None:
-    timer.cancel()
-    # Whoever waited may have been cancelled.
-    if not ended.done():
-        ended.set_result(end)
+class _Flight:
+    """A command that was sent, and what is due while its answer does not come."""
 
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timers: list[asyncio.TimerHandle] = []
+        self.ended: asyncio.Future[CommandEnd] = self._loop.create_future()
 
-def _set(answered: asyncio.Future[SystemMessage | None], answer: SystemMessage | None) -> None:
-    if not answered.done():
-        answered.set_result(answer)
+    def after(self, seconds: float, act: Callable[[], None]) -> None:
+        """Act after so long, unless it has ended."""
+        self._timers.append(self._loop.call_later(seconds, act))
+
+    def settle(self, end: CommandEnd) -> None:
+        """Tell how it ended."""
+        for timer in self._timers:
+            timer.cancel()
+        # Whoever waited may have been cancelled.
+        if not self.ended.done():
+            self.ended.set_result(end)

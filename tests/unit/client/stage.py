@@ -295,7 +295,7 @@ class Stage:
             or self.fleet._gaps.is_filling
             or self.fleet.gaps.open
             or self.entry._waiting
-            or (self.entry._link is not None and self.entry._link.session.in_flight)
+            or (self.entry._connection is not None and self.entry._connection.session.in_flight)
         )
 
 

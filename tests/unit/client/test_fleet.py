@@ -12,6 +12,7 @@ import pytest
 
 from tapewire.client import links
 from tapewire.client.asking import ANSWER_TIMEOUT_S
+from tapewire.client.attended import CLOSE_TIMEOUT_S, CONNECT_TIMEOUT_S
 from tapewire.client.buffer import Spill
 from tapewire.client.connection import ConnectionState
 from tapewire.client.errors import (
@@ -25,7 +26,6 @@ from tapewire.client.errors import (
     TokenRefusedError,
     TokenServiceError,
 )
-from tapewire.client.link import CLOSE_TIMEOUT_S, CONNECT_TIMEOUT_S
 from tapewire.client.planner import place
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription

@@ -24,6 +24,18 @@ def test_any_message_is_a_sign_of_life_also_one_that_is_seen_late() -> None:
     assert heartbeat.look(6, PING_EVERY_S + PING_TIMEOUT_S) is Pulse.FINE
 
 
+def test_who_doubts_has_a_ping_sent_at_once_and_none_while_one_is_waited_for() -> None:
+    heartbeat = Heartbeat(0)
+    heartbeat.hurry(1, 3)
+    assert heartbeat.look(1, 3) is Pulse.PING
+    heartbeat.hurry(1, 4)
+    assert heartbeat.look(1, 4) is Pulse.FINE
+    # Something has come since: that doubt is over, this one is new.
+    heartbeat.hurry(2, 5)
+    assert heartbeat.look(2, 5) is Pulse.PING
+    assert heartbeat.look(2, 5 + PING_TIMEOUT_S) is Pulse.DEAD
+
+
 @given(st.lists(st.tuples(st.floats(0, 20), st.integers(0, 1)), max_size=60))
 def test_death_only_after_a_ping_and_a_time_without_any_message(steps: list[tuple[float, int]]) -> None:
     heartbeat, now_s, received = Heartbeat(0), 0.0, 0

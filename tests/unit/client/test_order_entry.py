@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tapewire.client import order_entry
+from tapewire.client.attended import CLOSE_TIMEOUT_S
 from tapewire.client.backoff import BLOCKED_AFTER, BLOCKED_S, HELD_S
 from tapewire.client.command_end import CommandEnd, Taken, Untold
 from tapewire.client.command_result import Rejected
@@ -410,6 +411,55 @@ def test_a_connection_on_which_nothing_comes_any_more_is_replaced() -> None:
     run(scenario)
 
 
+def test_a_connection_that_answers_pings_is_kept_whatever_becomes_of_a_command() -> None:
+    async def scenario(stage: Stage) -> None:
+        desk = stage.broker.desk
+        await submit(stage)
+        desk.reply_command = silence
+        waiting = [asyncio.create_task(submit(stage)) for _ in range(50)]
+        assert all(isinstance(end, Untold) for end in await asyncio.gather(*waiting))
+        assert len(desk.pings) <= 2, "one for all that doubt"
+        desk.reply_command = desk.take
+        assert isinstance(await submit(stage), Taken)
+        assert len(desk.peers) == 1
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("idle_s", [0.0, 4.0, 9.9, 14.0, 999.0])
+def test_a_dead_connection_is_noticed_by_the_time_when_a_command_is_given_up(idle_s: float) -> None:
+    async def scenario(stage: Stage) -> None:
+        desk = stage.broker.desk
+        await submit(stage)
+        await asyncio.sleep(idle_s)
+        desk.reply_command = desk.reply_authorize = silence
+        desk.answers_pings = False
+        dead = desk.peer
+        assert isinstance(await submit(stage), Untold)
+        await settle()
+        assert dead.end is not None
+
+    run(scenario)
+
+
+def test_a_connection_that_dies_while_a_new_token_is_shown_is_noticed_as_soon() -> None:
+    async def scenario(stage: Stage) -> None:
+        desk = stage.broker.desk
+        await submit(stage)
+        desk.reply_command = desk.reply_authorize = silence
+        desk.answers_pings = False
+        dead = desk.peer
+        assert stage.entry._connection is not None
+        stage.entry._connection.token_renewed()
+        await settle()
+        assert isinstance(await submit(stage), Untold)
+        await settle()
+        assert dead.end is not None
+        assert len(desk.tokens) == 2
+
+    run(scenario)
+
+
 def test_a_caller_who_is_cancelled_leaves_its_place_when_the_answer_comes() -> None:
     async def scenario(stage: Stage) -> None:
         desk = stage.broker.desk
@@ -418,11 +468,11 @@ def test_a_caller_who_is_cancelled_leaves_its_place_when_the_answer_comes() -> N
         request = await desk.asked()
         waiting.cancel()
         await settle()
-        assert stage.entry._link is not None
-        assert stage.entry._link.session.in_flight == 1
+        assert stage.entry._connection is not None
+        assert stage.entry._connection.session.in_flight == 1
         desk.peer.transport.send([numbered(request["guid"], "7")])
         await settle()
-        assert stage.entry._link.session.in_flight == 0
+        assert stage.entry._connection.session.in_flight == 0
         # Nor does its timer end a connection on which nothing else comes.
         await asyncio.sleep(60)
         assert len(desk.peers) == 1
@@ -477,7 +527,7 @@ def test_a_broker_that_never_says_goodbye_is_left_after_a_second() -> None:
         stage.broker.desk.answers_close = False
         began = now()
         await stage.entry.close()
-        assert now() - began == pytest.approx(order_entry.CLOSE_TIMEOUT_S, abs=0.1)
+        assert now() - began == pytest.approx(CLOSE_TIMEOUT_S, abs=0.1)
 
     run(scenario)
 
@@ -493,8 +543,8 @@ def test_closing_that_is_cancelled_at_once_leaves_no_connection_open() -> None:
             await closing
         await settle()
         assert desk.peer.end is not None
-        assert stage.entry._link is not None
-        assert stage.entry._link.gone.is_set()
+        assert stage.entry._connection is not None
+        assert stage.entry._connection._connection.is_closed
 
     run(scenario)
 
@@ -524,9 +574,9 @@ def test_an_idle_order_connection_is_pinged_and_stays() -> None:
         await asyncio.sleep(10 * PING_EVERY_S + 1)
         assert len(desk.pings) == 10
         assert all("token" not in ping for ping in desk.pings), "it is authorized"
-        link = stage.entry._link
-        assert link is not None
-        assert link.session.unclaimed == 0
+        connection = stage.entry._connection
+        assert connection is not None
+        assert connection.session.unclaimed == 0
         assert len(desk.peers) == 1
 
     run(scenario)
