@@ -29,7 +29,8 @@ class ProxyServer:
     def __init__(self, scheme: str, *, wants_password: bool = False, behaviour: str = "good") -> None:
         self.scheme = scheme
         self.wants_password = wants_password
-        #: ``good``, ``hangs`` (says nothing), ``hangs up``, ``refuses``, ``dribbles`` (answers byte by byte).
+        #: ``good``, ``hangs`` (says nothing), ``hangs up``, ``greets`` (hangs up after the
+        #: greeting), ``refuses``, ``dribbles`` (answers byte by byte).
         self.behaviour = behaviour
         #: What was asked for: ``host:port``, in order.
         self.targets: list[str] = []
@@ -59,6 +60,8 @@ class ProxyServer:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 if self.behaviour == "hangs":
                     await reader.read()
+                elif self.behaviour == "greets":
+                    await reader.read(1024)
                 elif self.behaviour != "hangs up":
                     await (self._http if self.scheme == "http" else self._socks)(reader, writer)
         finally:

@@ -16,6 +16,7 @@ import uvloop
 
 import tapewire
 from proxy_servers import CREDENTIALS, PASSWORD, Authority, ProxyServer, tls_end
+from tapewire.adapters import picows_client
 from tapewire.adapters.http_client import AiohttpClient
 from tapewire.adapters.picows_client import KEEP_ALIVE_IDLE_S, PicowsConnector
 from tapewire.adapters.proxies import Proxies, Proxy
@@ -143,6 +144,8 @@ FAULTS = [
     ("socks5", "refuses", "(?i)not allowed"),
     ("http", "hangs up", "proxy"),
     ("socks5", "hangs up", "proxy"),
+    ("http", "greets", "proxy"),
+    ("socks5", "greets", "proxy"),
     ("http", "hangs", "within 0.2 s"),
     ("socks5", "hangs", "within 0.2 s"),
     ("http", "nobody there", "proxy"),
@@ -188,6 +191,21 @@ def test_a_proxy_that_does_not_help_is_one_clear_error_without_the_password(
             await client.close()
 
     run(main())
+
+
+def test_what_no_library_was_to_raise_is_a_failed_connection_and_is_logged(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(host: str, port: int) -> socket.socket:
+        raise ArithmeticError("a year that none can have")
+
+    async def main() -> None:
+        with pytest.raises(ConnectError, match="ArithmeticError"):
+            await PicowsConnector().connect("ws://broker.test/ws", Nobody(), timeout_s=5)
+
+    monkeypatch.setattr(picows_client, "_connected_socket", broken)
+    run(main())
+    assert "a year that none can have" in caplog.text
 
 
 def test_plain_http_that_the_proxy_refuses_is_not_taken_for_an_answer_of_the_broker(run: Run) -> None:

@@ -97,10 +97,16 @@ class AiohttpClient:
         except aiohttp.ClientError as error:
             # The texts of the others may hold the whole URL, so they must not be chained either.
             raise ConnectError(type(error).__name__) from None
+        except ConnectError:
+            raise
         except Exception as error:
-            if proxy is None or not _is_of_socks(error):
+            if proxy is None:
                 raise
-            raise ConnectError(f"the proxy {proxy} made no connection: {error}") from error
+            if _is_of_socks(error):
+                raise ConnectError(f"the proxy {proxy} made no connection: {error}") from error
+            # One that hangs up in the middle is an IncompleteReadError. Of others nobody knows what they tell.
+            said = "it hung up" if isinstance(error, EOFError) else type(error).__name__
+            raise ConnectError(f"the proxy {proxy} made no connection: {said}") from None
 
     async def close(self) -> None:
         """Release all connections; later requests are refused."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ READ_BUFFER_BYTES = 64 * 1024
 KEEP_ALIVE_IDLE_S = 30
 KEEP_ALIVE_EVERY_S = 10
 KEEP_ALIVE_PROBES = 3
+
+log = logging.getLogger("tapewire.client")
 
 
 class PicowsConnector:
@@ -93,6 +96,10 @@ class PicowsConnector:
         except (OSError, WSError) as error:
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise ConnectError(f"{said}{through}") from error
+        except Exception as error:
+            # Whatever a server or a proxy can make the libraries raise, the next try may go well.
+            log.exception("a connection could not be made%s", through)
+            raise ConnectError(f"the connection failed: {type(error).__name__}{through}") from error
         finally:
             if opened is None:
                 _shut(sockets)

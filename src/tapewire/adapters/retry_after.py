@@ -22,8 +22,8 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
         return seconds if math.isfinite(seconds) else None
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, IndexError, TypeError):
+        # A date of HTTP is of Greenwich, also where it says that it does not know its zone.
+        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return max((moment - now).total_seconds(), 0.0)
+    except (ValueError, IndexError, TypeError, OverflowError):  # of years, hours and zones that none can have
         return None
-    # A date of HTTP is of Greenwich, also where it says that it does not know its zone.
-    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return max((moment - now).total_seconds(), 0.0)

@@ -15,6 +15,7 @@ refusal    401: one new token, once more; 429 and 5xx while restoring: again aft
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -24,7 +25,13 @@ import msgspec
 
 from tapewire.client.asking import ANSWER_TIMEOUT_S, Asking, Round
 from tapewire.client.connection import Connection
-from tapewire.client.errors import AnswerTimeoutError, RefusedError, TapewireError, TokenRefusedError
+from tapewire.client.errors import (
+    AnswerTimeoutError,
+    RefusedError,
+    TapewireError,
+    TokenRefusedError,
+    TokenServiceError,
+)
 from tapewire.client.events import Events, SilentEvent
 from tapewire.client.feed import Feed
 from tapewire.client.guid import new_guid
@@ -46,6 +53,8 @@ REFUSED_PAUSE_S = (1.0, 5.0)
 REFUSED_PAUSE_MAX_S = 60.0
 #: Pause before a stream is asked for again that alone is not answered.
 UNANSWERED_PAUSE_S = (45.0, 75.0)
+
+log = logging.getLogger("tapewire.client")
 
 
 class FeedOwner(Protocol):
@@ -305,16 +314,24 @@ class Subscriber:
             self._failed(error)
             return
         except TapewireError as error:
-            if not self._still_waits(feed, connection):
-                return
-            if feed.state is SubscriptionState.RESTORING:
-                feed.has_renewed = False
-                self._retry_refused(feed)
-            else:
-                self._give_up(feed, error)
+            self._not_renewed(feed, connection, error)
+            return
+        except Exception as error:
+            # A fault of our own: the feed must not wait for ever.
+            log.exception("%s: the token was not renewed", feed.name)
+            self._not_renewed(feed, connection, TokenServiceError(f"no new token: {type(error).__name__}"))
             return
         if self._still_waits(feed, connection):
             self._queue_again(feed)
+
+    def _not_renewed(self, feed: Feed, connection: Connection[Session] | None, error: TapewireError) -> None:
+        if not self._still_waits(feed, connection):
+            return
+        if feed.state is SubscriptionState.RESTORING:
+            feed.has_renewed = False
+            self._retry_refused(feed)
+        else:
+            self._give_up(feed, error)
 
     def _still_waits(self, feed: Feed, connection: Connection[Session] | None) -> bool:
         """Whether nothing has happened to a feed and its connection meanwhile."""
@@ -359,6 +376,9 @@ class Subscriber:
                 self._failed(error)
                 return
             except TapewireError:
+                await asyncio.sleep(self._random.uniform(*REFUSED_PAUSE_S))
+            except Exception:
+                log.exception("%s: the token was not renewed", self._name)
                 await asyncio.sleep(self._random.uniform(*REFUSED_PAUSE_S))
         self._unsubscribe(connection, guid, tries)
 

@@ -158,6 +158,13 @@ class TokenKeeper:
         Returned and not raised: it is for all who wait, and the frames below here hold secrets, which would
         go with a traceback to whatever prints one with its variables.
         """
+        try:
+            return await self._new_token()
+        except Exception as error:  # noqa: BLE001  (whoever renews must go on; its text could hold a token)
+            log.error("the access token was not renewed, which is a fault of tapewire: %s", type(error).__name__)
+            return TokenServiceError(f"the token service could not be asked: {type(error).__name__}")
+
+    async def _new_token(self) -> TapewireError | None:
         answer = await self._ask()
         if isinstance(answer, HttpAnswer) and answer.status in _REFUSED and self._source is not None:
             error = self._look_up_again(self._source, answer.status)

@@ -26,6 +26,10 @@ NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
         ("٣", None),
         ("9" * 400, None),
         ("", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Mon, 05 Jan 2026 99999999999999999999:00:00 GMT", None),
+        ("Mon, 05 Jan 2026 10:00:00 +9999999999999", None),
+        ("Mon, 05 Jan 2026 10:00:00 +2400", None),
     ],
 )
 def test_both_spellings_are_read_and_nonsense_is_nothing(value: str | None, seconds: float | None) -> None:

@@ -103,7 +103,8 @@ class Peer:
                 self._broker.changed.set()
                 return
             self._broker.requests.append(request)
-            reply = accept_all if request["opcode"] == "unsubscribe" else self._broker.reply
+            is_end = request["opcode"] == "unsubscribe"
+            reply = self._broker.reply_to_end if is_end else self._broker.reply
             self.transport.send(reply(request))
         elif opcode == CLOSE and self._broker.answers_close:
             self.transport.close(int.from_bytes(payload[:2], "big") or 1000)
@@ -121,6 +122,7 @@ class FakeDesk:
     """The broker's end of the order socket: takes every command and gives its order a number."""
 
     def __init__(self) -> None:
+        self.reply_to_end: Reply = accept_all
         #: Commands, without ``authorize``.
         self.commands: list[Request] = []
         self.tokens: list[str] = []
@@ -172,6 +174,8 @@ class FakeBroker:
 
     def __init__(self, network: Network) -> None:
         self.desk = FakeDesk()
+        #: To what takes a stream back.
+        self.reply_to_end: Reply = accept_all
         self.requests: list[Request] = []
         #: The client sends one when its connection opens.
         self.pings: list[Request] = []

@@ -321,6 +321,37 @@ async def opening(stage: Stage) -> tuple[Subscription[Trade], asyncio.Task[Subsc
     return trades, task
 
 
+def test_a_fault_in_a_renewal_ends_the_opening_and_what_is_to_be_withdrawn_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario(stage: Stage) -> None:
+        async def broken() -> str:
+            raise EOFError
+
+        stage.broker.reply = refuse(401)
+        trades = stage.client.trades("TEST")
+        with monkeypatch.context() as patched:
+            patched.setattr(stage.tokens, "renew", broken)
+            with pytest.raises(TokenServiceError, match="EOFError"):
+                await trades.open()
+        assert stage.nothing_is_left()
+
+        stage.broker.reply = accept_all
+        stage.broker.reply_to_end = lambda request: [
+            answer(request["guid"], 401 if request["token"] == access_token(1) else 200)
+        ]
+        with monkeypatch.context() as patched:
+            patched.setattr(stage.tokens, "renew", broken)
+            async with stage.client.trades("TEST"):
+                pass
+            await asyncio.sleep(20)
+            (withdrawn,) = stage.broker.unsubscribed
+        await asyncio.sleep(20)
+        assert stage.broker.unsubscribed == [withdrawn] * 2
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("waits_for", ["the answer", "the renewal", "the second answer"])
 def test_cancelled_at_any_point_of_opening_nothing_is_left(waits_for: str) -> None:
     async def scenario(stage: Stage) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tapewire.client.errors import ClosedError, TapewireError, TokenRefusedError, TokenServiceError
 from tapewire.client.tokens import RENEW_JITTER, RETRY_LAST_S, TokenKeeper
+from tapewire.ports.network import HttpAnswer
 from tapewire.simulation import HttpAddress, SimulatedHttp, run_virtual
 from unit.client.stage import ENDPOINTS, REFRESH_TOKEN, SECRET, TokenService, access_token, token_answer, told
 
@@ -236,6 +237,39 @@ def test_who_waits_for_a_token_when_the_keeper_is_closed_is_told_so_and_not_canc
             await keeper.renew()
 
     run(scenario)
+
+
+def test_what_nobody_foresaw_is_a_failed_renewal_and_the_next_one_comes(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        """HTTP with a fault of its own."""
+
+        def __init__(self) -> None:
+            self.service = TokenService()
+            self.asked = 0
+
+        async def request(self, method: str, url: str, **what: object) -> HttpAnswer:
+            self.asked += 1
+            if self.asked in (2, 3):
+                raise EOFError(SECRET)
+            return HttpAnswer(200, token_answer(self.asked))
+
+        async def close(self) -> None:
+            """Nothing is open."""
+
+    async def main() -> None:
+        http = Broken()
+        keeper = TokenKeeper(http, ENDPOINTS.oauth, REFRESH_TOKEN, random.Random(1))
+        await keeper.start()
+        with pytest.raises(TokenServiceError) as caught:
+            await keeper.renew()
+        assert SECRET not in told(caught.value)
+        await asyncio.sleep(1_200)
+        assert (keeper.current(), http.asked) == (access_token(4), 4)
+        await keeper.close()
+
+    run_virtual(main)
+    assert "EOFError" in caplog.text
+    assert SECRET not in caplog.text
 
 
 def test_closing_twice_is_closing_once() -> None:
