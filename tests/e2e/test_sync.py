@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -277,3 +278,35 @@ def test_ctrl_c_in_the_middle_of_a_stream_loses_no_trade(system: tuple[str, str]
     missing = set(ids[ids.index(seen[0]) : ids.index(seen[-1]) + 1]) - set(seen)
     # One that was on its way from the stream into the program's own hands when an interrupt struck.
     assert len(missing) <= interrupts // 20
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked")
+def test_a_forked_process_is_told_that_the_broker_is_not_its_own_and_ends(broker: Broker) -> None:
+    stream = broker.trades("SBER").open()
+    child = os.fork()
+    if child == 0:
+        told = 0
+        try:
+            for work in (broker.time, lambda: broker.book("SBER").open()):
+                try:
+                    work()
+                except tapewire.ClosedError as error:
+                    told += "forked" in str(error)
+            stream.close()
+            # What the end of the program calls.
+            broker.close()
+        finally:
+            os._exit(told)
+    until_s = monotonic() + WAIT_S
+    ended, status = 0, 0
+    while not ended and monotonic() < until_s:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        threading.Event().wait(0.01)
+    if not ended:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended, "it hangs"
+    assert os.waitstatus_to_exitcode(status) == 2
+    # The parent has lost nothing.
+    assert stream.next(timeout_s=WAIT_S)
+    stream.close()

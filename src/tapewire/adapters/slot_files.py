@@ -1,8 +1,9 @@
 """The connections of a login, shared by the programs of one user on this machine: a locked file for each.
 
-The system takes a lock from a process that ends, also from one that was killed. The files stay: to remove one that
-somebody is about to lock would give the same slot to two. In each stands the number of the process that holds it,
-or that held it last; it is read only to say who holds them all.
+The system takes a lock from a process that ends, also from one that was killed. A process that is forked lets go
+of what it inherits: the connections are its parent's. The files stay: to remove one that somebody is about to lock
+would give the same slot to two. In each stands the number of the process that holds it, or that held it last; it
+is read only to say who holds them all.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import logging
 import os
 import stat
 import tempfile
+import weakref
 from pathlib import Path
 
 from tapewire.ports.slots import NoSlot
@@ -77,17 +79,60 @@ class FileSlots:
 
 
 class _FileSlot:
-    """One file that is locked while this is held; None: nothing was to be locked."""
+    """One file that is locked while this is held; None: nothing was to be locked.
+
+    One that nobody holds any more, because its loop was closed before its broker, is given back when it is
+    collected.
+    """
 
     def __init__(self, lock: int | None) -> None:
         self._lock = lock
+        if lock is None:
+            return
+        self._unlocking = weakref.finalize(self, _unlock, lock)
+        # The system unlocks at the end.
+        self._unlocking.atexit = False
+        _held.add(self)
 
     def release(self) -> None:
         """Give it back. More than once is as once."""
+        if self._lock is not None:
+            self._lock = None
+            self._unlocking()
+
+    def leave_to_parent(self) -> None:
+        """Let go of it in a process that was forked; the other one still holds it."""
         lock, self._lock = self._lock, None
         if lock is not None:
+            # Not unlocked: the lock is of both.
+            self._unlocking.detach()
             with contextlib.suppress(OSError):
                 os.close(lock)
+
+
+#: Those of this process.
+_held: weakref.WeakSet[_FileSlot] = weakref.WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    for slot in tuple(_held):
+        slot.leave_to_parent()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):  # where processes can be forked
+    os.register_at_fork(after_in_child=_leave_all_to_parent)
+
+
+def _unlock(lock: int) -> None:
+    import fcntl
+
+    # The lock belongs to the open file, which a process may have inherited that was forked while a fork could not
+    # be seen: closing alone would leave it there.
+    with contextlib.suppress(OSError):
+        fcntl.flock(lock, fcntl.LOCK_UN)
+    with contextlib.suppress(OSError):
+        os.close(lock)
 
 
 def _locked(file: Path) -> int | None:

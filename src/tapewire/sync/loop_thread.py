@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
@@ -64,7 +65,10 @@ class _Work(Generic[T]):
 
 
 class LoopThread:
-    """Runs coroutines for any number of threads, until it is stopped. One that was stopped stays so."""
+    """Runs coroutines for any number of threads, until it is stopped. One that was stopped stays so.
+
+    A process that was forked has no such thread: for it, it is stopped.
+    """
 
     def __init__(self, name: str) -> None:
         self._started: Future[asyncio.AbstractEventLoop] = Future()
@@ -72,6 +76,7 @@ class LoopThread:
         # Whatever is handed over before the stop is on the loop before it, and is cancelled there.
         self._lock = threading.Lock()
         self._is_stopped = False
+        self._process = os.getpid()
         # A program that forgets to stop it ends all the same.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -85,7 +90,7 @@ class LoopThread:
     @property
     def is_stopped(self) -> bool:
         """Whether nothing runs on it any more."""
-        return self._is_stopped
+        return self._is_stopped or self._is_of_another_process
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine and return its result or raise its error. Interrupted (Ctrl-C), it is cancelled.
@@ -94,7 +99,7 @@ class LoopThread:
             ClosedError: The loop was stopped, before or meanwhile.
             RuntimeError: The caller runs on this loop, which would wait for itself.
         """
-        if self.is_own:
+        if self.is_own and not self._is_of_another_process:
             work.close()
             raise RuntimeError("a blocking call on the loop of tapewire.sync would wait for itself")
         running = _Work(work, self._loop)
@@ -130,7 +135,9 @@ class LoopThread:
         self._hand_over(_Work(work, self._loop))
 
     def stop(self) -> None:
-        """Cancel what runs, end loop and thread, and return when they have ended."""
+        """Cancel what runs, end loop and thread, and return when they have ended; nothing in a forked process."""
+        if self._is_of_another_process:
+            return
         with self._lock:
             if not self._is_stopped:
                 self._is_stopped = True
@@ -139,11 +146,18 @@ class LoopThread:
             self._thread.join()
 
     def _hand_over(self, work: _Work[Any]) -> None:
+        if self._is_of_another_process:  # the lock may have been held when it was forked
+            work.close()
+            raise ClosedError("the broker belongs to the process that this one was forked from: connect here anew")
         with self._lock:
             if self._is_stopped:
                 work.close()
                 raise ClosedError("the broker was closed")
             self._loop.call_soon_threadsafe(work.begin)
+
+    @property
+    def _is_of_another_process(self) -> bool:
+        return os.getpid() != self._process
 
     def _run(self) -> None:
         try:

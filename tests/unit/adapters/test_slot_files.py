@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -106,3 +107,59 @@ def test_a_folder_of_somebody_else_is_not_used_and_connections_go_on(
     for _ in range(5):
         assert not isinstance(slots.take("P1"), NoSlot)
     assert caplog.text.count("not private") == 1
+
+
+@pytest.mark.parametrize("ends_by", ["release", "collection"])
+def test_a_forked_process_holds_nothing_and_what_its_parent_gives_back_is_free(
+    tmp_path: Path, ends_by: str
+) -> None:
+    slots = make(tmp_path)
+    held = [slots.take("P1") for _ in range(3)]
+    heard_by_child, told_by_parent = os.pipe()
+    heard_by_parent, told_by_child = os.pipe()
+    child = os.fork()
+    if child == 0:
+        # What it does with what it inherited does not reach the parent.
+        for slot in held:
+            assert not isinstance(slot, NoSlot)
+            slot.release()
+        del held, slot
+        gc.collect()
+        os.write(told_by_child, b"." if isinstance(slots.take("P1"), NoSlot) else b"!")
+        os.read(heard_by_child, 1)
+        os._exit(0)
+    try:
+        assert os.read(heard_by_parent, 1) == b"."
+        assert isinstance(slots.take("P1"), NoSlot)
+        if ends_by == "release":
+            for slot in held:
+                assert not isinstance(slot, NoSlot)
+                slot.release()
+        held.clear()
+        gc.collect()
+        again = [slots.take("P1") for _ in range(3)]
+        assert not any(isinstance(slot, NoSlot) for slot in again)
+    finally:
+        os.write(told_by_parent, b".")
+        os.waitpid(child, 0)
+        for end in (heard_by_child, told_by_parent, heard_by_parent, told_by_child):
+            os.close(end)
+    for slot in again:
+        assert not isinstance(slot, NoSlot)
+        slot.release()
+
+
+def test_what_a_process_inherited_without_a_word_does_not_keep_a_slot(tmp_path: Path) -> None:
+    slots = make(tmp_path)
+    held = [slots.take("P1") for _ in range(3)]
+    descriptors = [slot._lock for slot in held if not isinstance(slot, NoSlot) and slot._lock is not None]
+    # As a fork in foreign code would have it: another descriptor of the same open file.
+    inherited = [os.dup(descriptor) for descriptor in descriptors]
+    for slot in held:
+        assert not isinstance(slot, NoSlot)
+        slot.release()
+    again = slots.take("P1")
+    assert not isinstance(again, NoSlot)
+    again.release()
+    for descriptor in inherited:
+        os.close(descriptor)
