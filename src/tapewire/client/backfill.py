@@ -19,20 +19,19 @@ from __future__ import annotations
 import asyncio
 import math
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import msgspec
 
 from tapewire.client.bar_history import WIRE_BARS_MAX, BarHistory, bars_between
-from tapewire.client.errors import ConnectError, Fault, TapewireError
+from tapewire.client.errors import TapewireError
 from tapewire.client.feed import Feed
 from tapewire.client.gap import Gap, GapState
 from tapewire.client.http_reader import HttpReader, path_of
+from tapewire.client.late_trades import LATE_S, LateTrades, id_of
 from tapewire.model import DAY_S, UNSET, Bar, Cluster, TopicKind, Trade, bar_opening_s
 from tapewire.ports.clock import Clock
-from tapewire.protocol.errors import MalformedMessageError
-from tapewire.protocol.formats import Codec
+from tapewire.protocol.errors import UNREADABLE, MalformedMessageError
 from tapewire.protocol.requests import (
     PortfolioRequest,
     SubscribeBars,
@@ -43,14 +42,28 @@ from tapewire.protocol.requests import (
     interval_seconds,
 )
 
-__all__ = ["FILLED_MAX", "Backfill", "newest_record"]
+__all__ = ["FILLED_MAX", "PAGES_MAX", "Backfill", "newest_record"]
 
 #: Trades that are fetched for one gap; what is missing beyond is left.
 FILLED_MAX = 50_000
-#: Trades of one answer: what the broker gives at most.
+#: Trades of one answer: what is asked for. The broker may give fewer at a time, and has more.
 _PAGE_TRADES = 5_000
+#: Answers of one gap; with a broker that gives 500 and more at a time it is never reached.
+PAGES_MAX = 100
+#: Messages that are looked through for a number: behind the newest one before a gap, and before the first after.
+_LOOKED_AT = 16
 #: Gaps that are filled at the same time: the broker takes a hundred requests a second in all.
 _AT_ONCE = 8
+
+
+class _Number(msgspec.Struct):
+    id: int
+
+
+class _Numbered(msgspec.Struct):
+    """All that has to be readable of a message to know which trade it is of."""
+
+    data: _Number
 
 
 class Backfill:
@@ -73,8 +86,7 @@ class Backfill:
 
     def begin(self, feed: Feed) -> None:
         """Note how far a feed has come when a gap opens."""
-        newest = newest_record(feed)
-        feed.last_id = _id_of(newest) if isinstance(newest, Trade) else None
+        feed.last_id = _last_id(feed) if feed.kind is TopicKind.TRADES else None
 
     def prepare(self, feed: Feed) -> None:
         """Make a feed that has lost its connection ready to be asked for again; more than once is as once."""
@@ -136,38 +148,43 @@ class Backfill:
         gap.filled_records = len(bars)
         if feed.has_lost_held:
             gap.reason = gap.reason or "more bars came than could be held"
-        gap.state = GapState.LEFT if gap.reason else GapState.FILLED
-        if gap.reason:
-            feed.put_record(gap)
+        _end(feed, gap)
         # The stream sends some of these bars as well; consumers leave out what they have.
         for message in feed.release_held():
             feed.put(message)
 
     async def _fill_trades(self, feed: Feed, gap: Gap) -> None:
-        try:
-            async with self._turns:
-                trades, is_whole = await self._fetch(feed)
-        except TapewireError as error:
-            trades, is_whole = [], False
-            gap.reason = str(error)
+        last = newest_record(feed)
+        async with self._turns:
+            trades, gap.reason = await self._fetch(feed)
+        late = LateTrades(feed.codec, last, feed.last_id, [trade.id for trade in trades])
         for trade in trades:
             feed.put_record(msgspec.structs.replace(trade, existing=True))
         gap.filled_records = len(trades)
-        if feed.has_lost_held or not is_whole:
-            gap.state = GapState.LEFT
-            gap.reason = gap.reason or f"more than {FILLED_MAX} trades were missed"
-            feed.put_record(gap)
-        else:
-            gap.state = GapState.FILLED
-        reached = trades[-1].id if trades else feed.last_id
-        held = feed.release_held()
-        if reached is not None:
-            # HTTP may be faster than the stream.
-            feed.skip(partial(_is_known, feed.codec, reached))
+        now_s = asyncio.get_running_loop().time()
+        has_lost_held = feed.has_lost_held
+        # HTTP may be faster than the stream.
+        held = [message for message in feed.release_held() if not late.knows(message, now_s)]
+        if has_lost_held:
+            gap.reason = gap.reason or "more trades came than could be held"
+        gap.reason = gap.reason or late.reason
+        _end(feed, gap)
         for message in held:
             feed.put(message)
+        if not (late.is_over or late.reason):
+            late.until_s = now_s + LATE_S
+            feed.skip(late)
 
-    async def _fetch(self, feed: Feed) -> tuple[list[Trade], bool]:
+    async def _fetch(self, feed: Feed) -> tuple[list[Trade], str]:
+        """Return the trades that were missed, each once, and why there may be more; empty: these are all."""
+        trades: list[Trade] = []
+        try:
+            reason = await self._fetch_into(trades, feed)
+        except TapewireError as error:
+            reason = str(error)
+        return trades, reason
+
+    async def _fetch_into(self, trades: list[Trade], feed: Feed) -> str:
         request, last_id = feed.request, feed.last_id
         assert isinstance(request, SubscribeTrades)
         path = "/md/v2/Securities" + path_of(request.exchange, request.code) + "/alltrades"
@@ -178,21 +195,83 @@ class Backfill:
             # None has come yet. Our clock may be wrong, but how long ago it was is known, and the broker's time.
             age_s = math.ceil(asyncio.get_running_loop().time() - feed.missing_since_s)
             query["from"] = str(await self._reader.time_s() - age_s)
-        trades: list[Trade] = []
-        while len(trades) < FILLED_MAX:
+        reason = ""
+        for _ in range(PAGES_MAX):
             if last_id is not None:
                 query["fromId"] = str(last_id + 1)
                 query.pop("from", None)
             page = await self._reader.rows(Trade, path, **query)
-            if any(_id_of(trade) is None for trade in page):
-                raise ConnectError(path, "a trade says no number", Fault.BROKER)
-            page.sort(key=lambda trade: trade.id)
-            fresh = [trade for trade in page if last_id is None or trade.id > last_id]
-            trades += fresh
-            if len(page) < _PAGE_TRADES or not fresh:
-                return trades, True
-            last_id = fresh[-1].id
-        return trades, False
+            if any(id_of(trade) is None for trade in page):
+                raise self._reader.unreadable(path, "a trade says no number")
+            has_news = False
+            for trade in sorted(page, key=lambda trade: trade.id):
+                if last_id is not None and trade.id <= last_id:
+                    continue
+                if not _is_of(trade, request, feed):
+                    reason = f"among them was a trade of {trade.symbol} on {trade.board}"
+                    continue
+                trades.append(trade)
+                last_id, has_news = trade.id, True
+            # A page may be shorter than was asked for, though there is more.
+            if not has_news or _reaches_live(feed, trades[-1].id):
+                return reason
+            if len(trades) >= FILLED_MAX:
+                return f"more than {FILLED_MAX} trades were missed"
+        return f"more than {PAGES_MAX} answers were needed"
+
+
+def _end(feed: Feed, gap: Gap) -> None:
+    """Say how a gap has ended, unless its stream has ended meanwhile: who overflows takes its feed with it."""
+    if gap.state is GapState.OPEN:
+        gap.state = GapState.LEFT if gap.reason else GapState.FILLED
+        if gap.reason:
+            feed.put_record(gap)
+
+
+def _is_of(trade: Trade, request: SubscribeTrades, feed: Feed) -> bool:
+    """Whether a trade that was fetched is of the instrument of the stream."""
+    if request.board and trade.board != request.board:
+        return False
+    # What an instrument is called in the request may be another spelling than that of its trades.
+    newest = newest_record(feed) if trade.symbol != request.code else None
+    return trade.symbol == request.code or (isinstance(newest, Trade) and trade.symbol == newest.symbol)
+
+
+def _reaches_live(feed: Feed, reached: int) -> bool:
+    """Whether what was fetched goes as far as the first live trade."""
+    for message in feed.held[:_LOOKED_AT]:
+        number = _number_in(message)
+        if number is not None and (feed.last_id is None or number > feed.last_id):
+            return number <= reached
+    return False
+
+
+def _last_id(feed: Feed) -> int | None:
+    """Return the number of the last trade that could be read; what came behind it is fetched once more."""
+    newest = newest_record(feed)
+    if isinstance(newest, Trade) and (number := id_of(newest)) is not None:
+        return number
+    for message in feed.latest(_LOOKED_AT):
+        if isinstance(message, Trade):
+            number = id_of(message)
+        else:
+            number = _number_in(message)
+            try:
+                feed.codec.decode_message(message)
+            except MalformedMessageError:
+                # It may be readable over HTTP.
+                number = None if number is None else number - 1
+        if number is not None:
+            return number
+    return None
+
+
+def _number_in(message: bytes) -> int | None:
+    """Return the number of the trade of a message, whatever else cannot be read of it."""
+    try:
+        return msgspec.json.decode(message, type=_Numbered).data.id
+    except UNREADABLE:
+        return None
 
 
 def newest_record(feed: Feed) -> Any:
@@ -204,17 +283,3 @@ def newest_record(feed: Feed) -> Any:
         return feed.codec.decode_message(message)
     except MalformedMessageError:
         return None
-
-
-def _id_of(trade: Trade) -> int | None:
-    """Return the number of a trade; None where the broker sent none, though all have one."""
-    return trade.id if isinstance(trade.id, int) else None
-
-
-def _is_known(codec: Codec[Trade], reached: int, message: bytes) -> bool:
-    """Whether a message is of a trade that was fetched as well."""
-    try:
-        number = _id_of(codec.decode_message(message))
-    except MalformedMessageError:
-        return False
-    return number is not None and number <= reached

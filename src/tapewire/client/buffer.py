@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,13 @@ class Buffer:
         """The oldest item, None if there is none."""
         items = self._past or self._items
         return items[0] if items else None
+
+    def latest(self, count: int) -> list[Any]:
+        """Return the newest messages and records that are in memory, newest first; gaps are left out."""
+        if self.spilled:
+            return [] if self.newest is None else [self.newest]
+        newest = chain(reversed(self._items), reversed(self._past))
+        return [item for item in islice(newest, count) if not isinstance(item, Gap)]
 
     @property
     def is_plain(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,6 +24,7 @@ from tapewire.protocol.requests import (
 )
 
 if TYPE_CHECKING:
+    from tapewire.client.late_trades import LateTrades
     from tapewire.client.subscription import Subscription
 
 __all__ = ["HELD_MAX", "Feed", "lane_of", "sharing_key"]
@@ -98,8 +99,12 @@ class Feed:
         self.on_past_over: Callable[[], None] = lambda: None
         self._held: list[bytes] | None = None
         #: Tells live messages of what was fetched already, until the first that is newer has come.
-        self._is_known: Callable[[bytes], bool] | None = None
-        #: Called when it has.
+        self._late: LateTrades | None = None
+        #: Why what came then does not fit to what was fetched; empty if it does.
+        self.odd = ""
+        #: Whether the first message after a cut has still to come.
+        self.is_awaited = False
+        #: Called when the newer one, or the first one, has come.
         self.on_caught_up: Callable[[], None] = lambda: None
         #: Whether more came than could be held.
         self.has_lost_held = False
@@ -123,11 +128,6 @@ class Feed:
         return self.is_state or self.kind is TopicKind.INSTRUMENT
 
     @property
-    def is_awaited(self) -> bool:
-        """Whether the first message has not come yet since :meth:`await_first`."""
-        return self._is_known is _is_none_known
-
-    @property
     def received(self) -> int:
         """Messages that have come in, however many subscriptions got each."""
         return self._received_before + max((one.buffer.received for one in self.subscriptions), default=0)
@@ -136,6 +136,18 @@ class Feed:
     def newest(self) -> bytes | object | None:
         """The last message that came, or the last record that was fetched; None before the first."""
         return next((one.buffer.newest for one in self.subscriptions if one.buffer.newest is not None), None)
+
+    @property
+    def held(self) -> Sequence[bytes]:
+        """What is kept back."""
+        return self._held or ()
+
+    def latest(self, count: int) -> list[Any]:
+        """Return the newest of what waits for its consumers, or else the last that came; newest first."""
+        if not self.subscriptions:
+            return []
+        waiting = max((one.buffer.latest(count) for one in self.subscriptions), key=len)
+        return waiting or ([] if self.newest is None else [self.newest])
 
     def share_with(self, subscriptions: tuple[Subscription[Any], ...]) -> None:
         """Have others get the messages from now on. Who joins or leaves does not count as one."""
@@ -147,8 +159,8 @@ class Feed:
 
     def route(self) -> Callable[[bytes], None]:
         """Return where the reader puts messages: straight into the buffer where there is only one."""
-        is_plain = self._held is None and self._is_known is None and self.sieve is None and self._is_past is None
-        if is_plain and len(self.subscriptions) == 1:
+        is_told = self.sieve is None and self._late is None and not self.is_awaited
+        if is_told and self._held is None and self._is_past is None and len(self.subscriptions) == 1:
             return self.subscriptions[0].buffer.put
         return self.put
 
@@ -156,10 +168,16 @@ class Feed:
         """Give a message to all subscribers, or keep it back. Never waits, never raises."""
         if self.sieve is not None and not self.sieve.passes(message):
             return
-        if self._is_known is not None:
-            if self._is_known(message):
+        late = self._late
+        if late is not None:
+            is_known = late.knows(message, asyncio.get_running_loop().time())
+            if late.is_over or late.reason:
+                self.odd, self._late = late.reason, None
+                self.on_caught_up()
+            if is_known:
                 return
-            self._is_known = None
+        elif self.is_awaited:
+            self.is_awaited = False
             self.on_caught_up()
         held = self._held
         if held is None:
@@ -184,7 +202,9 @@ class Feed:
     def hold(self) -> None:
         """Keep messages back: what came before them is still being fetched."""
         self._held = []
-        self._is_known = None
+        self._late = None
+        self.odd = ""
+        self.is_awaited = False
         self.has_lost_held = False
 
     def release_held(self) -> list[bytes]:
@@ -192,13 +212,14 @@ class Feed:
         held, self._held = self._held, None
         return held or []
 
-    def skip(self, is_known: Callable[[bytes], bool]) -> None:
-        """Leave out live messages that are late: what they tell was fetched. The first other one ends that."""
-        self._is_known = is_known
+    def skip(self, late: LateTrades) -> None:
+        """Leave out live messages that are late: what they tell was fetched."""
+        self._late = late
 
     def await_first(self) -> None:
         """Have ``on_caught_up`` called when the next message comes."""
-        self._is_known = _is_none_known
+        self._late = None
+        self.is_awaited = True
 
     def put_record(self, record: Record | Gap) -> None:
         """Give subscribers a record that did not come over the connection, or the mark of a gap."""
@@ -251,10 +272,6 @@ class Feed:
                 self.opened.set_exception(error)
                 # Whoever asked may be gone.
                 self.opened.exception()
-
-
-def _is_none_known(message: bytes) -> bool:
-    return False
 
 
 def lane_of(kind: TopicKind) -> Lane:

@@ -125,14 +125,26 @@ class GapKeeper:
         except Exception as error:
             # A fault of our own: what was held back must flow, and the gap must not look as if it were filled.
             log.exception("the gap of %s was not filled", feed.name)
-            gap.state, gap.reason = GapState.LEFT, repr(error)
-            feed.put_record(gap)
+            if gap.state is GapState.OPEN:
+                gap.state, gap.reason = GapState.LEFT, repr(error)
+                feed.put_record(gap)
             for message in feed.release_held():
                 feed.put(message)
         # A consumer that overflowed meanwhile has taken its feed with it.
         if self._filling.pop(feed, None) is not None:
             self._reroute(feed)
-            feed.on_caught_up = partial(self._reroute, feed)
+            feed.on_caught_up = partial(self._caught_up, feed)
+            self._close(gap)
+
+    def _caught_up(self, feed: Feed) -> None:
+        """Take note that nothing is late any more; what does not fit together may hide what is missing."""
+        self._reroute(feed)
+        if feed.odd:
+            now = self._backfill.now()
+            gap = Gap(stream=feed.name, since=now, until=now, cause="numbers of trades that do not follow")
+            gap.state, gap.reason = GapState.LEFT, feed.odd
+            self.ledger.begin(gap)
+            feed.put_record(gap)
             self._close(gap)
 
     def _close(self, gap: Gap) -> None:

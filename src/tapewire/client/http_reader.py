@@ -67,7 +67,7 @@ class HttpReader:
         try:
             return [read(row) for row in msgspec.json.decode(body, type=list[msgspec.Raw])]
         except (*UNREADABLE, MalformedMessageError):
-            raise ConnectError(self._url + path, f"this is no list of {record.__name__}", Fault.BROKER) from None
+            raise self.unreadable(path, f"this is no list of {record.__name__}") from None
 
     async def row(self, record: type[R], path: str, **query: str) -> R:
         """Return one record; raises as :meth:`rows` does."""
@@ -75,7 +75,7 @@ class HttpReader:
         try:
             found: R = codec(record, Format.SIMPLE).decode(body)
         except MalformedMessageError:
-            raise ConnectError(self._url + path, f"this is no {record.__name__}", Fault.BROKER) from None
+            raise self.unreadable(path, f"this is no {record.__name__}") from None
         return found
 
     async def time_s(self) -> int:
@@ -84,7 +84,11 @@ class HttpReader:
         try:
             return msgspec.json.decode(await self._read(path, {}), type=int)
         except UNREADABLE:
-            raise ConnectError(self._url + path, "this is no time", Fault.BROKER) from None
+            raise self.unreadable(path, "this is no time") from None
+
+    def unreadable(self, path: str, reason: str) -> ConnectError:
+        """Return the error of an answer that is not what was asked for."""
+        return ConnectError(self._url + path, reason, Fault.BROKER)
 
     async def once(self, method: str, path: str, guid: str, body: bytes = b"") -> HttpAnswer:
         """Make a request that changes something, once, whatever is answered.
