@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from tapewire.client.bar_history import WIRE_BARS_MAX, BarHistory, bars_between
+from tapewire.client.bar_history import WIRE_BARS_MAX, BarHistory, bars_between, latest_opening_s
 from tapewire.client.errors import TapewireError
 from tapewire.client.feed import Feed
 from tapewire.client.gap import Gap, GapState
@@ -98,20 +98,29 @@ class Backfill:
             feed.hold()
             feed.request = msgspec.structs.replace(request, depth=0)
         elif isinstance(request, SubscribeBars):
-            newest = newest_record(feed)
+            newest_s = self._newest_opening_s(feed)
             since_s = request.since_s
-            if isinstance(newest, Bar) and isinstance(newest.time_s, int):
-                since_s = newest.time_s
+            if newest_s is not None:
+                since_s = newest_s
             elif request.skip_history and feed.gap is not None:
                 since_s = bar_opening_s(int(feed.gap.since.timestamp()), interval_seconds(request.timeframe) or 1)
             feed.hold()
             feed.request = msgspec.structs.replace(request, since_s=since_s, skip_history=False)
         elif isinstance(request, SubscribeClusters):
-            newest = newest_record(feed)
-            if isinstance(newest, Cluster) and isinstance(newest.time_s, int):
-                feed.request = msgspec.structs.replace(request, since_s=newest.time_s)
+            newest_s = self._newest_opening_s(feed)
+            if newest_s is not None:
+                feed.request = msgspec.structs.replace(request, since_s=newest_s)
         elif isinstance(request, PortfolioRequest):
             self._want_all_rows(feed, request)
+
+    def _newest_opening_s(self, feed: Feed) -> int | None:
+        """Return when the newest bar or cluster opens; None where that is not known, or cannot be."""
+        latest_s = latest_opening_s(self.now())
+        for item in (feed.newest, *feed.latest(_LOOKED_AT)):
+            record = _read(feed, item)
+            if isinstance(record, Bar | Cluster) and isinstance(record.time_s, int) and record.time_s <= latest_s:
+                return record.time_s
+        return None
 
     def _want_all_rows(self, feed: Feed, request: PortfolioRequest) -> None:
         """Ask for the rows that were not wanted at first: among them is what has changed meanwhile."""
@@ -252,15 +261,11 @@ def _last_id(feed: Feed) -> int | None:
     if isinstance(newest, Trade) and (number := id_of(newest)) is not None:
         return number
     for message in feed.latest(_LOOKED_AT):
-        if isinstance(message, Trade):
-            number = id_of(message)
-        else:
-            number = _number_in(message)
-            try:
-                feed.codec.decode_message(message)
-            except MalformedMessageError:
-                # It may be readable over HTTP.
-                number = None if number is None else number - 1
+        record = _read(feed, message)
+        number = id_of(record) if isinstance(record, Trade) else _number_in(message)
+        if record is None and number is not None:
+            # It may be readable over HTTP.
+            number -= 1
         if number is not None:
             return number
     return None
@@ -276,10 +281,13 @@ def _number_in(message: bytes) -> int | None:
 
 def newest_record(feed: Feed) -> Any:
     """Return the last record that came for a feed; None before the first, and if it cannot be read."""
-    message = feed.newest
-    if not isinstance(message, bytes):
-        return message
+    return _read(feed, feed.newest)
+
+
+def _read(feed: Feed, item: Any) -> Any:
+    if not isinstance(item, bytes):
+        return item
     try:
-        return feed.codec.decode_message(message)
+        return feed.codec.decode_message(item)
     except MalformedMessageError:
         return None

@@ -7,12 +7,14 @@ from typing import Self
 
 import msgspec
 
+from tapewire.client.bar_history import latest_opening_s
 from tapewire.client.buffer import BufferPolicy
 from tapewire.client.errors import ClosedError
 from tapewire.client.gap import Gap
 from tapewire.client.states import SubscriptionState
 from tapewire.client.subscription import Subscription, SubscriptionOwner
 from tapewire.model import Bar
+from tapewire.protocol.errors import MalformedMessageError
 from tapewire.protocol.formats import Codec
 from tapewire.protocol.requests import SubscribeBars
 
@@ -23,7 +25,8 @@ class BarSubscription(Subscription[Bar]):
     """Bars in the order of their openings; the unfinished one comes again as it changes.
 
     The stream is asked for from the newest past bar on, which the broker sends again: nothing is between the two
-    parts. A bar that says what the last one said, or that is older, is left out.
+    parts. A bar that says what the last one said is left out. So is one that is older, and counted as dropped; and
+    one that opens more than a day ahead, counted as malformed: all that follow would be older than it.
     """
 
     def __init__(
@@ -40,6 +43,8 @@ class BarSubscription(Subscription[Bar]):
         self._asked = request
         self._fetch = fetch
         self._last: Bar | None = None
+        #: Bars that open later are looked at more closely, Unix s.
+        self._plausible_s = 0
 
     async def open(self) -> Self:
         """Fetch the past, ask the broker for the stream and return when it is granted.
@@ -78,7 +83,13 @@ class BarSubscription(Subscription[Bar]):
         time_s: object = bar.time_s
         if not isinstance(time_s, int):
             return True  # as wrong as it was sent; the consumer sees it
+        if time_s > self._plausible_s:
+            self._plausible_s = latest_opening_s(self._owner.now())
+            if time_s > self._plausible_s:
+                self._note(MalformedMessageError(f"a bar opens at {time_s}, more than a day ahead of our clock"))
+                return False
         if last is not None and time_s < last.time_s:
+            self.buffer.dropped += 1
             return False
         # Those of different formats are never equal.
         is_same = last is not None and msgspec.structs.astuple(bar) == msgspec.structs.astuple(last)

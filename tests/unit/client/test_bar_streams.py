@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -118,6 +119,61 @@ def test_a_broker_that_leads_nowhere_is_not_followed_for_ever() -> None:
         bars = await stage.client.history("TEST", "1m", since=moment, until=moment + timedelta(hours=1))
         assert [bar.time_s for bar in bars] == [600_060, 600_120]
         assert len(http.asked) == 1
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("said", [b'{"history":[],"next":%d}', b'{"history":[{"time":5}],"next":%d}'])
+def test_a_page_without_bars_that_says_there_are_more_is_followed(said: bytes) -> None:
+    class Gappy(HistoryHttp):
+        async def __call__(self, scope: Any, receive: object, send: Callable[[Any], Any]) -> None:
+            low = int(dict(parse_qsl(scope["query_string"].decode()))["from"])
+            self.body = said % (low + 600) if low < 601_200 else None
+            await super().__call__(scope, receive, send)
+
+    async def main() -> None:
+        async with staged() as stage:
+            http = Gappy([601_260])
+            stage.http.listen("broker.test:443", http)
+            moment = datetime.fromtimestamp(600_000, UTC)
+            bars = await stage.client.history("TEST", "1m", since=moment, until=moment + timedelta(hours=1))
+            assert [bar.time_s for bar in bars] == [601_260]
+            assert [query["from"] for query in http.asked] == ["600000", "600600", "601200"]
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("said", [b'{"history":[],"next":600000}', b'{"history":[],"prev":603600}'])
+def test_a_page_that_says_there_are_more_where_it_had_none_is_an_error(said: bytes) -> None:
+    async def scenario(stage: Stage, http: HistoryHttp) -> None:
+        http.body = said
+        moment = datetime.fromtimestamp(600_000, UTC)
+        with pytest.raises(ConnectError, match=r"answer of https://broker.test/md/v2/history: it says that there"):
+            await stage.client.history("TEST", "1m", since=moment, until=moment + timedelta(hours=1))
+
+    run(scenario)
+
+
+def test_more_pages_than_are_asked_for_are_an_error_with_their_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bar_history, "PAGES_MAX", 3)
+
+    async def scenario(stage: Stage, http: HistoryHttp) -> None:
+        http.times_s = [now_s(stage) - 60 * number for number in range(301)][::-1]
+        with pytest.raises(
+            LimitError, match="pages of bars: 3 and more asked for, the limit is 3; ask for a short"
+        ):
+            await stage.client.history("TEST", "1m", since=timedelta(days=1))
+        http.times_s.pop(0)
+        assert len(await stage.client.history("TEST", "1m", since=timedelta(days=1))) == 300
+
+    run(scenario)
+
+
+def test_an_answer_with_a_bar_that_says_no_time_is_named_by_its_address() -> None:
+    async def scenario(stage: Stage, http: HistoryHttp) -> None:
+        http.body = b'{"history":[{"time":null}]}'
+        with pytest.raises(ConnectError, match=r"^cannot read the answer of https://broker.test/md/v2/history: "):
+            await stage.client.history("TEST", "1m", since=timedelta(hours=1))
 
     run(scenario)
 
@@ -307,6 +363,43 @@ def test_live_bars_of_two_programs_are_one_stream_and_stay_one_over_a_cut() -> N
             assert stage.broker.requests[-1]["skipHistory"] is True
             send(stage, slim_bar(running + 60))
             assert await times(third, 1) == [running + 60]
+
+    run(scenario)
+
+
+def test_a_bar_from_the_future_is_counted_and_silences_nothing() -> None:
+    async def scenario(stage: Stage, http: HistoryHttp) -> None:
+        start = now_s(stage)
+        async with stage.client.bars("TEST", "1m") as bars:
+            send(stage, slim_bar(start), slim_bar(10**12), slim_bar(start, 10.5), slim_bar(start + 60))
+            assert await times(bars, 3) == [start, start, start + 60]
+            assert (bars.malformed, bars.dropped) == (1, 0)
+            send(stage, slim_bar(start), slim_bar(start + 120))
+            assert await times(bars, 1) == [start + 120]
+            assert (bars.malformed, bars.dropped) == (1, 1)
+
+    run(scenario)
+
+
+def test_a_bar_from_the_future_before_a_cut_is_not_where_the_stream_goes_on() -> None:
+    async def scenario(stage: Stage, http: HistoryHttp) -> None:
+        start = now_s(stage)
+        async with stage.client.bars("TEST", "1m") as bars:
+            send(stage, slim_bar(start), slim_bar(10**12))
+            await settle()
+            stage.network.cut()
+            assert (await stage.broker.asked(2))["from"] == start
+            # None waits any more.
+            assert await times(bars, 1) == [start]
+            send(stage, slim_bar(start), slim_bar(start + 60), slim_bar(10**12))
+            assert await times(bars, 1) == [start + 60]
+            await asyncio.sleep(60)
+            stage.network.cut()
+            request = await stage.broker.asked(3)
+            assert start <= request["from"] <= start + 60
+            send(stage, slim_bar(start + 60), slim_bar(start + 120))
+            assert await times(bars, 1) == [start + 120]
+            assert [gap.state for gap in stage.client.gaps] == [GapState.FILLED] * 2
 
     run(scenario)
 
