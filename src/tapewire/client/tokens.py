@@ -160,8 +160,10 @@ class TokenKeeper:
         """
         try:
             return await self._new_token()
-        except Exception as error:  # noqa: BLE001  (whoever renews must go on; its text could hold a token)
-            log.error("the access token was not renewed, which is a fault of tapewire: %s", type(error).__name__)
+        except Exception as error:  # noqa: BLE001  (whoever renews must go on: without it all ends in an hour)
+            # Neither its text nor the variables of its frames, which may hold secrets.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.error("the token service could not be asked: %s\n%s", type(error).__name__, where)
             return TokenServiceError(f"the token service could not be asked: {type(error).__name__}")
 
     async def _new_token(self) -> TapewireError | None:
@@ -236,10 +238,6 @@ class TokenKeeper:
                     return
                 except TokenServiceError as error:
                     log.warning("the access token was not renewed: %s", error)
-                except Exception as error:  # noqa: BLE001  (whatever it is: without renewal all ends in an hour)
-                    # Neither its text nor the variables of its frames, which may hold secrets.
-                    where = "".join(traceback.format_tb(error.__traceback__))
-                    log.error("the access token was not renewed: %s\n%s", type(error).__name__, where)
                 else:
                     retry_s = RETRY_FIRST_S
                     break

@@ -206,9 +206,9 @@ def test_an_error_that_nobody_expected_is_told_without_its_text_and_renewal_goes
         assert keeper.current() == access_token(service.issued)
 
     run(scenario)
-    assert [record.levelno for record in caplog.records] == [logging.ERROR] * 3
+    assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING] * 3
     assert "RuntimeError" in caplog.text
-    assert "in _fetch" in caplog.text
+    assert "in _new_token" in caplog.text
     assert SECRET not in caplog.text
 
 
