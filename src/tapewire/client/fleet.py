@@ -334,7 +334,7 @@ class Fleet:
 
     def _join(self, subscription: Subscription[Any], feed: Feed) -> None:
         newest = feed.newest if feed.is_state else None
-        subscription.called(self._names.take(subscription.base_name))
+        subscription.named(self._names.take(subscription.base_name))
         feed.share_with((*feed.subscriptions, subscription))
         subscription.buffer.on_loss = self._losses.lost
         self._feed_of[subscription] = feed

@@ -188,7 +188,7 @@ class Subscription(Generic[R]):
 
     # --- for the owner ----------------------------------------------------------------------------------
 
-    def called(self, name: str) -> None:
+    def named(self, name: str) -> None:
         """Take the name under which it is told from others."""
         self.name = self.buffer.stream = name
 

@@ -22,6 +22,7 @@ PAIRS: list[tuple[type, type, set[str], set[str]]] = [
         tapewire.Subscription,
         sync.Stream,
         {
+            "named",
             "moved",
             "granted",
             "refused",
@@ -30,7 +31,6 @@ PAIRS: list[tuple[type, type, set[str], set[str]]] = [
             "next_item",
             "next_nowait",
             "close_nowait",
-            "called",
         },
         {"next"},
     ),
