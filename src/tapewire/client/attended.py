@@ -113,6 +113,7 @@ class Attended(Generic[S]):
             self.connection.abort(f"silent for {PING_TIMEOUT_S:g} s after a ping")
 
     def _lost(self, code: int, reason: str) -> None:
+        self._heartbeat = None
         self._gone.set()
         self._news.set()
         if self._on_lost is not None:
