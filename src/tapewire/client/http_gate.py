@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from tapewire.client.errors import ClosedError, LimitError
-from tapewire.ports.network import HttpAnswer, HttpClient
+from tapewire.ports.network import ConnectError, HttpAnswer, HttpClient
 from tapewire.protocol.codes import ResultCode
 
 __all__ = ["PAUSE_MAX_S", "READ_TRIES_MAX", "REQUESTS_AT_ONCE_MAX", "REQUESTS_WAITING_MAX", "HttpGate"]
@@ -67,7 +67,7 @@ class HttpGate:
 
         Raises:
             ConnectError: No answer came.
-            ClosedError: The broker was closed before its turn.
+            ClosedError: The broker was closed before its turn, or before a reading was answered.
             LimitError: Too many wait already; it passes.
         """
         is_reading = method == _READING
@@ -75,6 +75,11 @@ class HttpGate:
             await self._enter(is_reading=is_reading)
             try:
                 answer = await self._http.request(method, url, headers=headers, body=body, timeout_s=timeout_s)
+            except ConnectError:
+                # Of what changes something nobody knows whether it was done.
+                if self._is_closed and is_reading:
+                    raise _closed() from None
+                raise
             finally:
                 self._leave()
             pause_s = _pause_s(answer)

@@ -160,10 +160,10 @@ def _texts(claims: dict[str, Any]) -> dict[str, str]:
 
 
 def read_access_token(body: bytes) -> str:
-    """Return the token in the answer of ``POST /refresh``.
+    """Return the token in the answer of ``POST /refresh``: printable ASCII without blanks, as a header takes it.
 
     Raises:
-        MalformedMessageError: There is none.
+        MalformedMessageError: There is none, or it has other characters. The text never holds the token.
     """
     try:
         token = msgspec.json.decode(body, type=AccessToken).token
@@ -171,6 +171,8 @@ def read_access_token(body: bytes) -> str:
         token = ""
     if not token:
         raise MalformedMessageError("the token service sent no AccessToken")
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise MalformedMessageError("the AccessToken has characters that no token has")
     return token
 
 

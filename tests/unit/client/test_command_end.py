@@ -24,6 +24,11 @@ LATE = "CommandResponseTimeout (900): silence. The outcome is unknown"
         (501, "not served", "", Rejected(501, "not served", "g")),
         (503, "Nothing was done", "", Rejected(503, "Nothing was done", "g")),
         (200, "", "", Untold("the broker took it and told no number")),
+        (200, "", "   ", Untold("the broker took it and told what is no number")),
+        (200, "", "1\n2", Untold("the broker took it and told what is no number")),
+        (200, "", "x" * 100_000, Untold("the broker took it and told what is no number")),
+        (200, "", "0f8fad5b-d9cb-469f-a165-70867728950e", Taken("0f8fad5b-d9cb-469f-a165-70867728950e")),
+        (400, "was already handled", "   ", Untold("the broker answered 400 was already handled")),
         (400, "was already handled", "7", Untold("the broker answered 400 was already handled")),
         (400, LATE, "", Untold(f"the broker answered 400 {LATE}")),
         (400, "900", "", Untold("the broker answered 400 900")),
@@ -43,3 +48,5 @@ def test_an_answer_to_a_new_order(code: int, text: str, number: str, expected: C
 
 def test_a_cancellation_needs_no_number() -> None:
     assert end_of("g", 200, "", "", needs_number=False) == Taken("")
+    assert end_of("g", 200, "", "7", needs_number=False) == Taken("7")
+    assert end_of("g", 200, "", "x" * 100_000, needs_number=False) == Taken("")

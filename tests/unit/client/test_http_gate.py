@@ -11,7 +11,7 @@ import pytest
 
 from tapewire.client.errors import ClosedError, LimitError
 from tapewire.client.http_gate import REQUESTS_AT_ONCE_MAX, REQUESTS_WAITING_MAX, HttpGate
-from tapewire.ports.network import HttpAnswer
+from tapewire.ports.network import ConnectError, HttpAnswer
 from tapewire.simulation import run_virtual
 
 
@@ -134,6 +134,26 @@ def test_who_gives_up_gives_its_turn_to_the_next() -> None:
         await asyncio.gather(*first, second, return_exceptions=True)
 
     run(scenario)
+
+
+@pytest.mark.parametrize(("method", "kind"), [("GET", ClosedError), ("DELETE", ConnectError)])
+def test_a_reading_that_is_under_way_is_closed_and_a_change_has_got_no_answer(
+    method: str, kind: type[Exception]
+) -> None:
+    class Cut(Server):
+        async def request(self, method: str, url: str, **more: Any) -> HttpAnswer:
+            await super().request(method, url, **more)
+            raise ConnectError("the HTTP client is closed")
+
+    async def main() -> None:
+        gate = HttpGate(Cut(), random.Random(1))
+        asking = ask(gate, method=method)
+        await asyncio.sleep(0.5)
+        await gate.close()
+        with pytest.raises(kind):
+            await asking
+
+    run_virtual(main)
 
 
 def test_closed_it_lets_nobody_wait() -> None:

@@ -176,3 +176,13 @@ def test_no_token_is_in_an_error(body: bytes) -> None:
     with pytest.raises(MalformedMessageError) as caught:
         read_refresh_body(body)
     assert "top-secret" not in "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+
+
+@pytest.mark.parametrize("character", ["\n", "\r\n", "\0", " ", "\x7f", "é", "\ud83d\ude00", "\u2028"])
+def test_a_token_that_no_header_takes_is_none(character: str) -> None:
+    token = token_of(CLAIMS)
+    for text in (token + character, character + token, token[:9] + character + token[9:]):
+        with pytest.raises(MalformedMessageError, match="characters") as caught:
+            read_access_token(json.dumps({"AccessToken": text}).encode())
+        assert token[:9] not in "".join(traceback.format_exception(caught.value))
+    assert read_access_token(json.dumps({"AccessToken": token}).encode()) == token
