@@ -61,6 +61,39 @@ def test_the_row_that_changed_longest_ago_is_forgotten_first(monkeypatch: pytest
     assert sieve.passes(row("B", 1, existing=True)), "told again rather than never"
 
 
+@pytest.mark.parametrize("price", ["NaN", "sNaN", "-Infinity", "1e999999", 2**70, "5.0"])
+def test_a_row_is_known_whatever_its_numbers_are(price: object) -> None:
+    sieve = make()
+    first, again = (
+        data("g" * 32, order_fields("A", filled=1, existing=existing) | {"price": price})
+        for existing in (False, True)
+    )
+    assert [sieve.passes(message) for message in (first, again, first, again)] == [True, False, True, False]
+
+
+def test_zeros_at_the_end_of_a_price_make_no_other_row() -> None:
+    sieve = make()
+    fields = order_fields("A", filled=1, existing=True)
+    assert sieve.passes(data("g" * 32, fields | {"price": "5.0"}))
+    assert not sieve.passes(data("g" * 32, fields | {"price": "5.00"}))
+    assert sieve.passes(data("g" * 32, fields | {"price": "5.01"}))
+
+
+def test_more_rows_than_are_remembered_do_not_make_all_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sieve_module, "ROWS_KEPT_MAX", 100)
+    sieve = make()
+    rows = [row(f"{number}", 1, existing=True) for number in range(110)]
+    assert all(map(sieve.passes, rows))
+    assert [sieve.passes(message) for message in rows] == [False] * 100 + [True] * 10
+
+
+def test_twelve_thousand_rows_come_once() -> None:
+    sieve = make()
+    rows = [row(f"{number}", 1, existing=True) for number in range(12_000)]
+    assert all(map(sieve.passes, rows))
+    assert not any(map(sieve.passes, rows))
+
+
 def test_rows_from_before_the_stream_that_did_not_want_its_past_stay_out() -> None:
     sieve = make()
     sieve.unseen_before = datetime(2026, 1, 12, 7, 0, 1, tzinfo=UTC)
