@@ -424,7 +424,10 @@ class Buffer:
             taken = spill.take()
         except OSError as error:
             self._full_because = f"what was spilled cannot be read: {error.strerror or error}"
-            self.dropped += len(spill) - self._spilled_gaps - 1
+            # The overflow counts one of them.
+            missing = len(spill) - self._spilled_gaps - 1
+            self.dropped += missing
+            self.lost += missing
             self._spilled_gaps = 0
             spill.close()
             self._overflow()
