@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from tapewire.client.planner import Lane
 from tapewire.client.sieve import Sieve, needs_sieve
 from tapewire.client.states import SubscriptionState, may_follow
 from tapewire.model import Record, TopicKind
+from tapewire.protocol.errors import MalformedMessageError
 from tapewire.protocol.formats import Codec
 from tapewire.protocol.requests import (
     SubscribeBars,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from tapewire.client.subscription import Subscription
 
 __all__ = ["HELD_MAX", "Feed", "lane_of", "sharing_key"]
+
+log = logging.getLogger("tapewire.client")
 
 #: Messages that are held while a gap is filled; more, and the gap is left.
 HELD_MAX = 100_000
@@ -104,8 +108,12 @@ class Feed:
         self.odd = ""
         #: Whether the first message after a cut has still to come.
         self.is_awaited = False
+        #: Whether that could not be read, where the later ones do not say all.
+        self.begins_unreadable = False
         #: Called when the newer one, or the first one, has come.
         self.on_caught_up: Callable[[], None] = lambda: None
+        #: Whether a fault of our own with a message was told.
+        self._has_failed = False
         #: Whether more came than could be held.
         self.has_lost_held = False
 
@@ -166,23 +174,18 @@ class Feed:
 
     def put(self, message: bytes) -> None:
         """Give a message to all subscribers, or keep it back. Never waits, never raises."""
-        if self.sieve is not None and not self.sieve.passes(message):
+        try:
+            is_wanted = self._is_wanted(message)
+        except Exception:
+            # A fault of our own with one message must not cost the connection, and all streams on it.
+            is_wanted = True
+            if not self._has_failed:
+                log.exception("%s: a message could not be looked at, and is delivered as it is", self.name)
+            self._has_failed = True
+        if not is_wanted:
             return
-        late = self._late
-        if late is not None:
-            is_known = late.knows(message, asyncio.get_running_loop().time())
-            if late.is_over or late.reason:
-                self.odd, self._late = late.reason, None
-                self.on_caught_up()
-            if is_known:
-                return
-        elif self.is_awaited:
-            self.is_awaited = False
-            self.on_caught_up()
         held = self._held
         if held is None:
-            if self._is_past is not None and self._put_past(self._is_past, message):
-                return
             # One that overflows leaves.
             for subscription in tuple(self.subscriptions):
                 subscription.buffer.put(message)
@@ -190,6 +193,32 @@ class Feed:
             held.append(message)
         else:
             self.has_lost_held = True
+
+    def _is_wanted(self, message: bytes) -> bool:
+        """Whether a message is for subscribers, who have not got it yet."""
+        if self.sieve is not None and not self.sieve.passes(message):
+            return False
+        late = self._late
+        if late is not None:
+            is_known = late.knows(message, asyncio.get_running_loop().time())
+            if late.is_over or late.reason:
+                self.odd, self._late = late.reason, None
+                self.on_caught_up()
+            if is_known:
+                return False
+        elif self.is_awaited:
+            self.is_awaited = False
+            self.begins_unreadable = self.kind is TopicKind.INSTRUMENT and not self._is_readable(message)
+            self.on_caught_up()
+        is_of_past = self._held is None and self._is_past is not None and self._put_past(self._is_past, message)
+        return not is_of_past
+
+    def _is_readable(self, message: bytes) -> bool:
+        try:
+            self.codec.decode_message(message)
+        except MalformedMessageError:
+            return False
+        return True
 
     def _put_past(self, is_past: Callable[[bytes], bool], message: bytes) -> bool:
         """Give a message to whoever has asked for the past; False, from now on, if it is of now."""
@@ -219,6 +248,7 @@ class Feed:
     def await_first(self) -> None:
         """Have ``on_caught_up`` called when the next message comes."""
         self._late = None
+        self.begins_unreadable = False
         self.is_awaited = True
 
     def put_record(self, record: Record | Gap) -> None:

@@ -112,11 +112,14 @@ class GapKeeper:
             self._flows(feed)
 
     def _flows(self, feed: Feed) -> None:
-        """Close the gap of a feed, if there is one: what it sends says all."""
+        """Close the gap of a feed, if there is one: what it sends says all, if it can be read."""
         gap, feed.gap = feed.gap, None
         if gap is not None:
             gap.until = self._backfill.now()
             gap.state = GapState.FILLED
+            if feed.begins_unreadable:
+                gap.state, gap.reason = GapState.LEFT, "the whole state came, and cannot be read"
+                feed.put_record(gap)
             self._close(gap)
 
     async def _fill(self, feed: Feed, gap: Gap) -> None:

@@ -48,7 +48,8 @@ class InstrumentChanges(Subscription[InstrumentUpdate]):
         tail = message[-TAIL_BYTES:]
         is_first, self._guid_tail = tail != self._guid_tail, tail
         part = self._read_part(message)
-        # A first one that cannot be read is counted; what follows it is merged into the state of before.
+        # A first one that cannot be read is counted, and leaves a gap; what follows it is merged into the state of
+        # before.
         self._known = part if is_first or self._known is None else self._known.merged(part)
         return self._known
 

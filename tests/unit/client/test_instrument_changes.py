@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from tapewire.client.buffer import BufferPolicy, Conflate, DropOldest, Fail
-from tapewire.client.errors import ArgumentError, BufferOverflowError
+from tapewire.client.errors import ArgumentError, BufferOverflowError, GapError
+from tapewire.client.gap import GapState
 from tapewire.model import UNSET, InstrumentUpdate
 from tapewire.simulation import run_virtual
-from unit.client.stage import Stage, data, settle, staged
+from unit.client.stage import Stage, accept_all, data, settle, staged
 
 FULL = {"sym": "TEST", "ex": "MOEX", "bd": "TQBR", "st": 17, "sti": "open", "pxmn": 9.0, "pxmx": 11.0, "mgb": 5.0}
 
@@ -87,16 +88,31 @@ def test_the_first_message_after_a_restore_is_the_whole_state() -> None:
     run(scenario)
 
 
-def test_a_whole_state_that_cannot_be_read_is_counted_and_what_follows_is_merged_into_what_is_known() -> None:
+@pytest.mark.parametrize("is_early", [False, True])
+def test_a_whole_state_that_cannot_be_read_leaves_the_gap_and_what_follows_is_merged_into_what_is_known(
+    is_early: bool,
+) -> None:
     async def scenario(stage: Stage) -> None:
         async with stage.client.instrument_changes("TEST") as changes:
             send(stage, FULL)
             await anext(changes)
+            if is_early:  # before the answer
+                bad = {"sym": "TEST"} | FULL | {"pxmn": "?"}
+                stage.broker.reply = lambda request: [data(request["guid"], bad), *accept_all(request)]
             stage.network.cut()
             await stage.broker.asked(2)
-            send(stage, FULL | {"pxmn": "?"}, {"pxmx": 10.2})
+            send(stage, *([] if is_early else [FULL | {"pxmn": "?"}]), {"pxmx": 10.2})
+            with pytest.raises(GapError, match="the whole state came, and cannot be read") as caught:
+                await anext(changes)
             assert shown(await anext(changes)) == (9.0, 10.2, 17, "open", 5.0)
             assert changes.malformed == 1
+            assert [gap.state for gap in stage.client.gaps] == [caught.value.gap.state] == [GapState.LEFT]
+            stage.broker.reply = accept_all
+            stage.network.cut()
+            await stage.broker.asked(3)
+            send(stage, FULL)
+            assert shown(await anext(changes)) == (9.0, 11.0, 17, "open", 5.0)
+            assert [gap.state for gap in stage.client.gaps] == [GapState.LEFT, GapState.FILLED]
 
     run(scenario)
 
