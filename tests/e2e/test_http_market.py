@@ -52,7 +52,7 @@ def test_long_and_short_answers_share_a_port_and_too_many_are_refused() -> None:
             read = codec(BarsHistory, Format.SLIM).decode(long[1])
             assert (len(read.bars), read.bars[-1].time_s, read.next_s) == (BARS, now_s, None)
             assert json.loads(short[1])["bids"] == [{"price": 10.0, "volume": 5}]
-            assert await get(history, method="HEAD") == (200, b"", None)
+            assert await get(history, method="HEAD") == (200, b"")
             status, body = await get("/md/v2/Securities/MOEX%3ASBER%2CMOEX:GAZP/quotes", shown=False)
             assert (status, body) == (200, b"[]")
             assert (await get("/md/v2/Securities/MOEX", shown=False))[0] == 401
