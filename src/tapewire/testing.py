@@ -166,11 +166,11 @@ async def _run(item: pytest.Function, settings: Mapping[str, Any]) -> None:
             arguments = {name: value for name, value in item.funcargs.items() if name in taken}
             await item.obj(**{name: await _made(value, ready, stack) for name, value in arguments.items()})
     except BaseException as error:
-        for stream, raised in running.callback_failures:
+        for stream, raised in running.callback_failures.items():
             error.add_note(f"and before, a callback of {stream} has raised {raised!r}")
         raise
     if running.callback_failures and not settings.get("callbacks_may_raise", False):
-        stream, raised = running.callback_failures[0]
+        stream, raised = next(iter(running.callback_failures.items()))
         raise UnhandledError(
             f"a callback of {stream} has raised {raised!r} (`callbacks_may_raise=True` if the test is about that)"
         ) from raised

@@ -24,7 +24,7 @@ from tapewire.simulation import run_virtual
 __all__ = ["soak"]
 
 #: Objects of the client that may be more at the end than at the first count: streams that happen to be open.
-GROWTH_MAX = 80
+GROWTH_MAX = 60
 MINUTE_S = 60.0
 #: What is kept on purpose, up to a bound.
 _BOUNDED = frozenset({"Gap"})
@@ -73,6 +73,7 @@ def _forget(play: Play) -> None:
     play.world.taken_back.clear()
     play.orders.clear()
     play.holders[:] = [holder for holder in play.holders if not holder.ended]
+    play.watcher.forget_ended()
     for holder in play.holders:
         holder.records.clear()
         holder.gaps.clear()

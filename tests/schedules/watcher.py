@@ -55,6 +55,13 @@ class Watcher:
             ):
                 yield f"was not told of {gap}: {holder}"
 
+    def forget_ended(self) -> None:
+        """Keep nothing of those who have no stream any more."""
+        self._left = [(gap, holder) for gap, holder in self._left if not holder.ended]
+        for missed in self._received.values():
+            for holder in [holder for holder in missed if holder.ended]:
+                del missed[holder]
+
     async def _run(self) -> None:
         async for event in self._events:
             self._take(event)

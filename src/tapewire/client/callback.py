@@ -31,8 +31,6 @@ P = ParamSpec("P")
 
 #: Of the failures of one callback one is told in so many seconds; all are counted.
 FAILURE_TOLD_EVERY_S = 10.0
-#: Streams of whose callbacks the first failure is kept.
-FAILURES_KEPT_MAX = 100
 #: Pauses between tries to open a stream: doubled from the first to the last. There is no last try.
 REOPEN_PAUSE_S, REOPEN_PAUSE_MAX_S = 1.0, 60.0
 #: A function that does not end when it is cancelled is cancelled again, so often and in so many seconds.
@@ -216,10 +214,11 @@ class Callbacks:
         self._events = events
         self._running: dict[Callback[Any], None] = {}
         self._is_closed = False
-        #: How often functions have raised, those included that are called no more, and by the name of its stream
-        #: what each of them raised first.
+        #: How often functions have raised, those included that are called no more.
         self.failed = 0
-        self.failures: dict[str, BaseException] = {}
+        #: Told with the name of the stream what a function has raised. It is kept nowhere else: the frames of its
+        #: traceback would keep the program's streams.
+        self.on_failure: Callable[[str, BaseException], None] = lambda stream, error: None
 
     def __repr__(self) -> str:
         return f"<Callbacks: {len(self)} running, {self.failed} calls have raised>"
@@ -256,10 +255,9 @@ class Callbacks:
         self._running.pop(callback, None)
 
     def note_failure(self, stream: str, error: BaseException) -> None:
-        """Note that a function has raised. The first of each stream is kept, of ``FAILURES_KEPT_MAX`` streams."""
+        """Note that a function has raised."""
         self.failed += 1
-        if len(self.failures) < FAILURES_KEPT_MAX:
-            self.failures.setdefault(stream, error)
+        self.on_failure(stream, error)
 
 
 class HasCallbacks(Protocol):

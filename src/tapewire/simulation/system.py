@@ -30,6 +30,8 @@ from tapewire.venues.embedded import EmbeddedVenue
 __all__ = ["SimulatedSystem"]
 
 HOST_PORT = "tapewire.test:80"
+#: Streams of whose callbacks the first failure is kept.
+FAILURES_KEPT_MAX = 100
 REFRESH_TOKEN = "simulated"  # noqa: S105  (good for nothing outside the simulation)
 
 
@@ -85,8 +87,8 @@ class SimulatedSystem:
         )
         self.injector = FaultInjector(faults, self.clock) if faults is not None else None
         #: What functions have raised that were called with records (``on_trades`` …), with their streams: the
-        #: first of each. A broker's are here when it is closed.
-        self.callback_failures: list[tuple[str, BaseException]] = []
+        #: first of each, of ``FAILURES_KEPT_MAX`` streams.
+        self.callback_failures: dict[str, BaseException] = {}
         self._random = random.Random(seed)
         self._trading: asyncio.Task[None] | None = None
 
@@ -97,12 +99,16 @@ class SimulatedSystem:
         rng = random.Random(self._random.getrandbits(64))
         tokens = TokenKeeper(self.http, where.oauth, REFRESH_TOKEN, rng)
         broker = assembled(where, self.network.connector(), tokens, _Shared(self.http), rng, self.clock)
+        broker.callbacks.on_failure = self._callback_failed
         try:
             await broker.start()
             yield broker
         finally:
             await broker.close()
-            self.callback_failures += broker.callbacks.failures.items()
+
+    def _callback_failed(self, stream: str, error: BaseException) -> None:
+        if len(self.callback_failures) < FAILURES_KEPT_MAX:
+            self.callback_failures.setdefault(stream, error)
 
     async def __aenter__(self) -> Self:
         injector = self.injector
