@@ -397,6 +397,29 @@ def test_broken_frames_end_the_connection_with_their_code_and_a_clear_reason(
     run(main)
 
 
+@pytest.mark.parametrize("sent", [0, 999, 1005, 1006, 1016, 65_535])
+def test_a_close_code_that_may_not_be_sent_is_told_as_a_breach_also_where_the_peer_closes_in_order_then(
+    run: Run, sent: int
+) -> None:
+    async def main() -> None:
+        async def serve(peer: Peer) -> None:
+            await peer.handshake()
+            guid = await peer.request()
+            peer.writer.write(frame(TEXT, answer(guid)) + frame(CLOSE, sent.to_bytes(2, "big")))
+            await peer.frame()
+            peer.writer.write(frame(CLOSE, (1000).to_bytes(2, "big")))
+            await peer.end()
+
+        async with listening(serve) as port, client_of(port) as broker:
+            losing = asyncio.create_task(loss(broker))
+            await asyncio.sleep(0)
+            async with broker.trades("GAZP"):
+                lost = await losing
+                assert (lost.code, "broke the protocol" in lost.reason) == (1002, True)
+
+    run(main)
+
+
 def test_the_brokers_goodbye_is_answered_and_told(run: Run) -> None:
     async def main() -> None:
         heard: list[tuple[int, bytes]] = []

@@ -94,8 +94,9 @@ class PicowsTransport:
 
     def peer_closed(self) -> None:
         """Note the peer's close frame: after ours the connection has nothing more to carry."""
+        self._look_for_failure()
         self._has_peer_closed = True
-        if self._is_closing:
+        if self._is_closing or self.failure:
             self._websocket.disconnect()
 
     def gone(self) -> None:
@@ -144,6 +145,9 @@ class PicowsListener(WSListener):
             return
         if opcode == WSMsgType.CLOSE and self._transport is not None:
             self._transport.peer_closed()
+            if self._transport.failure:
+                # The answer to picows' refusal: not why the connection ends.
+                return
         rsv = frame.rsv1 << 2 | frame.rsv2 << 1 | frame.rsv3
         self._frame_received(opcode, frame.get_payload_as_bytes(), frame.fin, rsv)  # type: ignore[arg-type]
 
