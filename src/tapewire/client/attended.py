@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from tapewire.client.connection import Connection, MessageTaker
+from tapewire.client.foreign_text import shown
 from tapewire.client.heartbeat import PING_TIMEOUT_S, Heartbeat, Pulse
 from tapewire.ports.network import Connector
 
@@ -37,6 +38,7 @@ class Attended(Generic[S]):
         ping: Asks for a sign of life.
         on_silent: Called once with the seconds in which there was none, before the connection is dropped.
         on_lost: Called once with code and reason, when it has ended.
+        shown: Makes the other end's reason fit to be told.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class Attended(Generic[S]):
         ping: Callable[[], None],
         on_silent: Callable[[float], None],
         on_lost: Callable[[int, str], None] | None = None,
+        *,
+        shown: Callable[[str], str] = shown,
     ) -> None:
-        self.connection = Connection(session, self._lost)
+        self.connection = Connection(session, self._lost, shown)
         self._ping = ping
         self._on_silent = on_silent
         self._on_lost = on_lost

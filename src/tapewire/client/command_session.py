@@ -14,6 +14,7 @@ from tapewire.client.command_end import CommandEnd, Taken, Untold, end_of
 from tapewire.client.command_result import Rejected
 from tapewire.client.command_states import Authority, CommandState, authority_may_follow, command_may_follow
 from tapewire.client.errors import LimitError, NotSentError
+from tapewire.client.foreign_text import shown
 from tapewire.protocol.codes import ResultCode
 from tapewire.protocol.commands import (
     Authorize,
@@ -57,9 +58,15 @@ class CommandSession:
     Args:
         on_authority_lost: Called when the broker says that the token is not good any more.
         on_late: Called with guid and end when a command is answered that was given up.
+        shown: Makes what the broker says fit to be told.
     """
 
-    def __init__(self, on_authority_lost: Callable[[], None], on_late: Callable[[str, CommandEnd], None]) -> None:
+    def __init__(
+        self,
+        on_authority_lost: Callable[[], None],
+        on_late: Callable[[str, CommandEnd], None],
+        shown: Callable[[str], str] = shown,
+    ) -> None:
         #: Nothing is subscribed to on the order socket.
         self.streams: dict[bytes, Callable[[bytes], None]] = {}
         #: Messages that could not be read at all.
@@ -73,6 +80,7 @@ class CommandSession:
         self._ping_guid = ""
         self._on_authority_lost = on_authority_lost
         self._on_late = on_late
+        self._shown = shown
 
     @property
     def authority(self) -> Authority:
@@ -172,7 +180,7 @@ class CommandSession:
             return False
         needs_number = flight.needs_number if flight is not None else self._given_up.pop(guid)
         number = answer.order_number if isinstance(answer.order_number, str) else ""
-        end = end_of(guid, answer.http_code, answer.message, number, needs_number=needs_number)
+        end = end_of(guid, answer.http_code, self._shown(answer.message), number, needs_number=needs_number)
         if is_late:
             self._on_late(guid, end)
         else:

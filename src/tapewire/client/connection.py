@@ -6,6 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
+from tapewire.client.foreign_text import shown
 from tapewire.client.session import TAIL_BYTES
 from tapewire.ports.network import Transport
 from tapewire.protocol.assembler import Assembler, Closed, Failed, Message, Ping, is_utf8
@@ -46,15 +47,19 @@ S = TypeVar("S", bound=MessageTaker)
 class Connection(Generic[S]):
     """Joins a transport and a session. Implements ``ports.FrameListener``.
 
-    ``on_lost`` is called once, when the connection has ended, whoever ended it.
+    ``on_lost`` is called once, when the connection has ended, whoever ended it; ``shown`` makes the other end's
+    reason fit to be told.
     """
 
-    def __init__(self, session: S, on_lost: Callable[[int, str], None]) -> None:
+    def __init__(
+        self, session: S, on_lost: Callable[[int, str], None], shown: Callable[[str], str] = shown
+    ) -> None:
         self.state = ConnectionState.OPENING
         self.session = session
         #: Whole messages that came in.
         self.received = 0
         self._on_lost = on_lost
+        self._shown = shown
         self._assembler = Assembler()
         # The assembler's own, kept here because a property costs a call for each message.
         self._is_idle = True
@@ -98,7 +103,7 @@ class Connection(Generic[S]):
         self.state = ConnectionState.CLOSED
         self._transport = None
         if self.end is None:
-            self.end = code, reason
+            self.end = code, self._shown(reason)
         self._on_lost(*self.end)
 
     # --- for the owner ----------------------------------------------------------------------------------
@@ -144,7 +149,7 @@ class Connection(Generic[S]):
             if self._transport is not None and self._transport.unsent_bytes < _PONG_BACKLOG_BYTES:
                 self._transport.send_frame(FrameOpcode.PONG, assembled.payload)
         elif isinstance(assembled, Closed):
-            self.end = assembled.code, assembled.reason
+            self.end = assembled.code, self._shown(assembled.reason)
             self.close(CloseCode.NORMAL if assembled.code == CloseCode.NO_STATUS else assembled.code)
         elif isinstance(assembled, Failed):
             self.end = assembled.code, f"the broker broke the protocol: {assembled.reason}"

@@ -31,6 +31,7 @@ from enum import Enum
 from typing import Self
 from urllib.parse import urlsplit
 
+from tapewire.client.foreign_text import printable
 from tapewire.client.gap import Gap
 from tapewire.protocol.codes import ResultCode
 
@@ -102,7 +103,7 @@ class ConnectError(TapewireError):
 
     def __str__(self) -> str:
         what = "cannot connect to" if self.fault is Fault.NETWORK else "cannot read the answer of"
-        return f"{what} {self.url}: {self.reason}"
+        return f"{what} {self.url}: {printable(self.reason)}"
 
 
 class ConnectionLostError(TapewireError):
@@ -117,7 +118,7 @@ class ConnectionLostError(TapewireError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"the connection was lost ({self.code}{': ' + _printable(self.reason) if self.reason else ''})"
+        return f"the connection was lost ({self.code}{': ' + printable(self.reason) if self.reason else ''})"
 
 
 class TokenRefusedError(TapewireError):
@@ -144,7 +145,7 @@ class TokenServiceError(TapewireError):
         self.fault = fault
 
     def __str__(self) -> str:
-        return self.reason
+        return printable(self.reason)
 
 
 class RefusedError(TapewireError):
@@ -170,7 +171,7 @@ class RefusedError(TapewireError):
         return self.code in (ResultCode.TOO_MANY, _REQUEST_TIMEOUT) or self.code >= 500
 
     def __str__(self) -> str:
-        return f"the broker refused: {self.code} {_printable(self.text)}"
+        return f"the broker refused: {self.code} {printable(self.text)}"
 
 
 class AnswerTimeoutError(TapewireError):
@@ -233,7 +234,7 @@ class NotSentError(TapewireError):
         return cls(reason or str(cause), cause.fault, cause.retriable)
 
     def __str__(self) -> str:
-        return f"the command was not sent: {_printable(self.reason)}"
+        return f"the command was not sent: {printable(self.reason)}"
 
 
 class BufferOverflowError(TapewireError):
@@ -284,8 +285,3 @@ def shown_url(url: str) -> str:
         return "(a malformed URL)"
     where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.scheme else ""
     return where + parts.path
-
-
-def _printable(text: str) -> str:
-    """Return a text of the other end as it may be shown: it could hold what a terminal obeys."""
-    return "".join(character if character.isprintable() else " " for character in text)

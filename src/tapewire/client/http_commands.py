@@ -9,7 +9,7 @@ import msgspec
 from tapewire.client.command_end import CommandEnd, Untold, end_of
 from tapewire.client.command_result import AllCanceled
 from tapewire.client.errors import ClosedError, ConnectError, NotSentError, TokenRefusedError, TokenServiceError
-from tapewire.client.http_reader import HttpReader, path_of, refusal_text
+from tapewire.client.http_reader import HttpReader, path_of
 from tapewire.model import GroupPolicy, OrderGroup, OrderScope
 from tapewire.protocol.codes import STATUS_WORDS
 from tapewire.protocol.errors import UNREADABLE
@@ -78,7 +78,7 @@ class HttpCommands:
                 made = msgspec.json.decode(answer.body, type=_Made).group_id
             except UNREADABLE:
                 made = ""
-        text = refusal_text(answer.body) or STATUS_WORDS.get(answer.status, "")
+        text = self._reader.said(answer) or STATUS_WORDS.get(answer.status, "")
         return end_of(guid, answer.status, text, made, needs_number=is_making)
 
 

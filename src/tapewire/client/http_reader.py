@@ -17,7 +17,7 @@ from tapewire.protocol.errors import UNREADABLE, MalformedMessageError
 from tapewire.protocol.formats import codec
 from tapewire.protocol.words import Format
 
-__all__ = ["HTTP_TIMEOUT_S", "HttpReader", "path_of", "refusal_text"]
+__all__ = ["HTTP_TIMEOUT_S", "HttpReader", "path_of"]
 
 R = TypeVar("R", bound=Record)
 
@@ -36,7 +36,7 @@ def path_of(*parts: str) -> str:
     return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
-def refusal_text(body: bytes) -> str:
+def _refusal_text(body: bytes) -> str:
     """Return what a refusal says, its code first: ``OrderToCancelNotFound (404): …``; empty if it is no JSON."""
     try:
         read = msgspec.json.decode(body, type=_Refusal)
@@ -107,10 +107,14 @@ class HttpReader:
                 method, self._url + path, headers=headers, body=body, timeout_s=HTTP_TIMEOUT_S
             )
         except TransportError as error:
-            raise ConnectError(self._url + path, error.reason) from None
+            raise ConnectError(self._url + path, self._tokens.shown(error.reason)) from None
         if answer.status == ResultCode.UNAUTHORIZED and self._tokens.fetched == fetched:
             await self._tokens.renew()
         return answer
+
+    def said(self, answer: HttpAnswer) -> str:
+        """Return what a refusal says, fit to be told."""
+        return self._tokens.shown(_refusal_text(answer.body))
 
     async def _read(self, path: str, query: dict[str, str]) -> bytes:
         address = self._url + path
@@ -120,13 +124,13 @@ class HttpReader:
             try:
                 answer = await self._http.request("GET", asked, headers=self._headers(), timeout_s=HTTP_TIMEOUT_S)
             except TransportError as error:
-                raise ConnectError(address, error.reason) from None
+                raise ConnectError(address, self._tokens.shown(error.reason)) from None
             if answer.status != ResultCode.UNAUTHORIZED or is_second:
                 break
             if self._tokens.fetched == fetched:
                 await self._tokens.renew()
         if answer.status != ResultCode.OK:
-            text = refusal_text(answer.body) or f"GET {path}"
+            text = self.said(answer) or f"GET {path}"
             raise RefusedError(answer.status, text, answer.retry_after_s)
         return answer.body
 

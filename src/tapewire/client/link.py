@@ -272,7 +272,7 @@ class Link:
 
     async def _connect(self) -> Attended[Session]:
         self.state = LinkState.CONNECTING
-        attended = Attended(Session(), self.ping, self._silent)
+        attended = Attended(Session(), self.ping, self._silent, shown=self._tokens.shown)
         await attended.open(self._connector, self._url)
         return attended
 

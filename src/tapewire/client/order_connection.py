@@ -48,12 +48,12 @@ class OrderConnection:
     """
 
     def __init__(self, tokens: TokenKeeper, rng: random.Random, owner: OrderConnectionOwner) -> None:
-        self.session = CommandSession(self._authority_lost, owner.came_late)
+        self.session = CommandSession(self._authority_lost, owner.came_late, tokens.shown)
         self.was_ready = False
         self._tokens = tokens
         self._random = rng
         self._owner = owner
-        self._attended = Attended(self.session, self._ping, owner.silent, self._lost)
+        self._attended = Attended(self.session, self._ping, owner.silent, self._lost, shown=tokens.shown)
         self._connection = self._attended.connection
         self._has_new_token = False
         #: Which token it was authorized with, by the keeper's count.
@@ -150,7 +150,7 @@ class OrderConnection:
                 await self._tokens.renew()
             answer = await self._show_token()
         if not answer.ok:
-            raise RefusedError(answer.http_code, answer.message)
+            raise RefusedError(answer.http_code, self._tokens.shown(answer.message))
 
     async def _show_token(self) -> SystemMessage:
         self._has_new_token = False

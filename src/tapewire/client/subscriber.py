@@ -232,13 +232,13 @@ class Subscriber:
             self._asking.postpone(feed)
             self._spawn(self._renew_and_ask(feed, tokens_fetched, self._connection))
         else:
-            self._refused(feed, RefusedError(answer.http_code, answer.message))
+            self._refused(feed, RefusedError(answer.http_code, self._tokens.shown(answer.message)))
         self._wake()
 
     def _taken_back(self, feed: Feed, answer: SystemMessage) -> None:
         """The broker has granted a feed and will not serve it after all."""
         if feed in self.feeds:
-            self._refused(feed, RefusedError(answer.http_code, answer.message))
+            self._refused(feed, RefusedError(answer.http_code, self._tokens.shown(answer.message)))
             self._wake()
 
     def _refused(self, feed: Feed, error: RefusedError) -> None:

@@ -19,6 +19,7 @@ from tapewire.client.errors import (
     TokenServiceError,
     shown_url,
 )
+from tapewire.client.foreign_text import shown
 from tapewire.ports.network import ConnectError, HttpAnswer, HttpClient
 from tapewire.protocol.errors import MalformedMessageError
 from tapewire.protocol.tokens import Claims, claims_of, read_access_token
@@ -69,7 +70,7 @@ class TokenKeeper:
         self._random = rng
         self._source = source
         self._source_silent_since_s: float | None = None
-        self._token = ""
+        self._token = self._token_before = ""
         self._claims: Claims | None = None
         self._renewing: asyncio.Task[TapewireError | None] | None = None
         self._keeping: asyncio.Task[None] | None = None
@@ -121,6 +122,10 @@ class TokenKeeper:
     def newest(self) -> str:
         """The newest token, even if no newer one can be had: good enough to take something back."""
         return self._token
+
+    def shown(self, text: str) -> str:
+        """Return a text of the other end as it may be shown: without the tokens that it may repeat."""
+        return shown(text, (self._token, self._token_before, self._refresh_token))
 
     async def renew(self) -> str:
         """Get a new token now; calls that overlap share one request.
@@ -185,7 +190,7 @@ class TokenKeeper:
             self._claims = claims_of(token)
         except MalformedMessageError as malformed:
             return TokenServiceError(malformed.reason)
-        self._token = token
+        self._token_before, self._token = self._token, token
         self.fetched += 1
         if self.on_renewed is not None:
             self.on_renewed()
@@ -203,7 +208,7 @@ class TokenKeeper:
                 timeout_s=REQUEST_TIMEOUT_S,
             )
         except ConnectError as error:
-            said = f"the token service cannot be reached: POST {shown_url(self._url)}: {error.reason}"
+            said = f"the token service cannot be reached: POST {shown_url(self._url)}: {self.shown(error.reason)}"
             return TokenServiceError(said, Fault.NETWORK)
 
     def _look_up_again(self, source: TokenSource, status: int) -> TapewireError | None:

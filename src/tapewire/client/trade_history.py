@@ -50,9 +50,9 @@ class TradeHistory:
         while True:
             page = await self._reader.rows(Trade, path, **asked)
             found.add(page)
-            # Numbers never decrease along the tape.
+            # Numbers never decrease along the tape. A short page is no end: a broker may give fewer than asked for.
             reached = max((trade.id for trade in page), default=last_id)
-            if len(page) < _SESSION_PAGE_TRADES or reached <= last_id:
+            if reached <= last_id:
                 return
             last_id = reached
             asked["fromId"] = str(last_id + 1)
