@@ -50,7 +50,8 @@ class TradeHistory:
         while True:
             page = await self._reader.rows(Trade, path, **asked)
             found.add(page)
-            # Numbers never decrease along the tape. A short page is no end: a broker may give fewer than asked for.
+            # Numbers never decrease along the tape. A short page is no end: a broker may give fewer than are asked
+            # for.
             reached = max((trade.id for trade in page), default=last_id)
             if reached <= last_id:
                 return

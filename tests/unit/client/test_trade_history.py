@@ -73,7 +73,7 @@ def test_both_lists_are_read_in_pages_and_each_trade_is_there_once(
         http.repeats = repeats
         trades = await stage.client.past_trades("TEST", since=timedelta(seconds=349), board="TQBR")
         assert [trade.id for trade in trades] == http.times_s[-350:]
-        assert [path for path, _ in http.asked] == [PATH] * 3 + [f"{PATH}/history"] * 2
+        assert [path for path, _ in http.asked] == [PATH] * 4 + [f"{PATH}/history"] * 2
         assert {query["instrumentGroup"] for _, query in http.asked} == {"TQBR"}
 
     run(scenario)
