@@ -13,6 +13,7 @@ It has no task of its own: its owner's looks after it for as long as that waits 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -85,11 +86,9 @@ class Attended(Generic[S]):
         due_at_s = [] if until_s is None else [until_s]
         if self._heartbeat is not None:
             due_at_s.append(self._heartbeat.due_at_s)
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(min(due_at_s, default=None)):
                 await self._news.wait()
-        except TimeoutError:
-            pass
         # What happens from here on is seen by the next look.
         self._news.clear()
         self._look()

@@ -121,12 +121,13 @@ class Security(Record, frozen=True, kw_only=True, gc=False):
         if not isinstance(self.tick_size, Decimal) or self.tick_size <= 0:
             raise ValueError(f"{self.symbol}: the broker tells no price step")
         exact = _exact(price)
+        error = ValueError(f"price {price} is no finite number that has steps of {self.tick_size}")
+        if not exact.is_finite():
+            raise error
         try:
-            if exact.is_finite():
-                return divmod(exact, self.tick_size)
-        except InvalidOperation:
-            pass  # more steps than digits are reckoned with
-        raise ValueError(f"price {price} is no finite number that has steps of {self.tick_size}")
+            return divmod(exact, self.tick_size)
+        except InvalidOperation:  # more steps than digits are reckoned with
+            raise error from None
 
 
 def _exact(price: Decimal | int | float) -> Decimal:
