@@ -39,7 +39,10 @@ class BadValueError(OwnError):
         (OwnError("cannot listen"), "cannot listen"),
         (ExceptionGroup("", [RefusedError(404, "x")]), "the broker refused: 404 x"),
         (ExceptionGroup("", [ExceptionGroup("", [OwnError("deep")]), RefusedError(1, "")]), "deep"),
-        (RefusedError(400, "one\ntwo\r\n\x1b[31mthree\x07"), "the broker refused: 400 one two [31mthree"),
+        (
+            RefusedError(400, "one\ntwo\r\n\x1b[31mthree\x07"),
+            r"the broker refused: 400 one\ntwo\r\n\x1b[31mthree\x07",
+        ),
     ],
 )
 def test_an_expected_error_is_one_line_and_a_status(
