@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -58,11 +56,14 @@ class ProfileFile(Generic[B]):
                 self._demand_private(os.fstat(file.fileno()))
                 content = file.read(FILE_BYTES_MAX + 1)
         except FileNotFoundError:
+            # Most programs have none: what reads it is imported with the first, so that they start quickly.
             return self._kind()
         except OSError as error:
             raise ProfileFileError(f"cannot read {self.path}: {error.strerror}") from error
         if len(content) > FILE_BYTES_MAX:
             raise ProfileFileError(f"cannot read {self.path}: larger than {FILE_BYTES_MAX} bytes")
+        import tomllib
+
         try:
             return msgspec.convert(tomllib.loads(content.decode()), self._kind)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -113,5 +114,7 @@ def _fields(table: Mapping[str, str | bool | None]) -> list[str]:
 
 
 def _value(value: str | bool) -> str:
+    import json
+
     # TOML wants the one control character escaped that JSON leaves as it is.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 __all__ = ["retry_after_s"]
 
@@ -20,6 +19,9 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
     if value.isascii() and value.isdigit():
         seconds = float(value)
         return seconds if math.isfinite(seconds) else None
+    # With the first date: the import of the client is quick, and servers seldom send one.
+    from email.utils import parsedate_to_datetime
+
     try:
         moment = parsedate_to_datetime(value)
         # A date of HTTP is of Greenwich, also where it says that it does not know its zone.
